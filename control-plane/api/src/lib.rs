@@ -1,0 +1,1 @@
+//! The admin API: gRPC services, permissions, REST transcoding, OpenAPI.

@@ -1,0 +1,1 @@
+//! Outbound calls of the control plane, through the one connector.

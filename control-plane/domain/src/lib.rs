@@ -1,0 +1,1 @@
+//! The control plane's words and rules, without I/O.

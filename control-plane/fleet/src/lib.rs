@@ -1,0 +1,1 @@
+//! Nodes: registry, receipts, leases and reclaims, bindings, ingestion of usage.

@@ -1,0 +1,1 @@
+//! Background work: idempotent, periodic and nudged, leader-elected.

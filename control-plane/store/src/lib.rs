@@ -1,0 +1,1 @@
+//! The store: one seam, two backends, one conformance suite.

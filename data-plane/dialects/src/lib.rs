@@ -1,0 +1,1 @@
+//! Wire formats that clients speak: framing, peek, events, usage, errors. Sans I/O.

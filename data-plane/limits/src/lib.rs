@@ -1,0 +1,1 @@
+//! Permits over the node half of the quota machine.

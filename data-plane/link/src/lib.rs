@@ -1,0 +1,1 @@
+//! The one channel from a node to the control plane: identity, epoch, reconnect, typed pipes.

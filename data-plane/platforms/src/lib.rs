@@ -1,0 +1,1 @@
+//! Kinds of upstream accounts, one folder each. Sans I/O.

@@ -1,0 +1,1 @@
+//! Which account serves a request: filter, rank, stickiness, health, slots.

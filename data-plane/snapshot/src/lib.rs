@@ -1,0 +1,1 @@
+//! All that a node needs to relay, as of one store revision.

@@ -1,0 +1,1 @@
+//! A data-plane node: relays requests and reports usage.

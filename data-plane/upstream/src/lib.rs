@@ -1,0 +1,1 @@
+//! The one outbound connector: exchange, SSRF guard, proxies, TLS, timeouts.

@@ -1,0 +1,1 @@
+//! Cross-plane tests: sandbox, mock upstream, faults, load.
