@@ -1,0 +1,91 @@
+//! What can go wrong, in the caller's terms.
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is no `http://` or `https://` address with a host.
+    #[error("{0:?} is no address; write it as http://host:4000")]
+    Address(String),
+    /// The token has characters that no token has.
+    #[error("the token is malformed")]
+    Token,
+    /// Nobody answers there.
+    #[error("the control plane cannot be reached: {0}")]
+    Unreachable(String),
+    /// Not logged in, or the login has ended.
+    #[error("not logged in: {0}")]
+    Unauthenticated(String),
+    /// Logged in, but not allowed.
+    #[error("not allowed: {0}")]
+    Refused(String),
+    /// There is no such thing.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// Someone else changed it in between, or it exists already.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// The request is wrong.
+    #[error("{message}")]
+    Invalid {
+        /// In one sentence.
+        message: String,
+        /// Field by field.
+        violations: Vec<Violation>,
+    },
+    /// Anything else.
+    #[error("{message} ({code:?})")]
+    Other {
+        /// gRPC's code.
+        code: Code,
+        /// In one sentence.
+        message: String,
+    },
+}
+
+/// One field that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its path.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        let message = status.message().to_owned();
+        match status.code() {
+            Code::Unavailable | Code::DeadlineExceeded => Self::Unreachable(message),
+            // The transport's own failures come as `Unknown` with a source; the server's never do.
+            Code::Unknown if std::error::Error::source(&status).is_some() => Self::Unreachable(message),
+            Code::Unauthenticated => Self::Unauthenticated(message),
+            Code::PermissionDenied => Self::Refused(message),
+            Code::NotFound => Self::NotFound(message),
+            Code::Aborted | Code::AlreadyExists => Self::Conflict(message),
+            Code::InvalidArgument => {
+                let violations = status.get_details_bad_request().map_or_else(Vec::new, |details| {
+                    let violation = |v: tonic_types::FieldViolation| Violation { field: v.field, description: v.description };
+                    details.field_violations.into_iter().map(violation).collect()
+                });
+                Self::Invalid { message, violations }
+            }
+            code => Self::Other { code, message },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_become_kinds() {
+        assert!(matches!(Error::from(Status::unavailable("x")), Error::Unreachable(_)));
+        assert!(matches!(Error::from(Status::permission_denied("x")), Error::Refused(_)));
+        assert!(matches!(Error::from(Status::aborted("x")), Error::Conflict(_)));
+        assert!(matches!(Error::from(Status::unknown("x")), Error::Other { code: Code::Unknown, .. }));
+    }
+}
