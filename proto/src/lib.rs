@@ -6,6 +6,7 @@
     missing_docs,
     clippy::all,
     clippy::too_many_lines,
+    clippy::allow_attributes_without_reason,
     reason = "generated; comments come from the .proto files"
 )]
 mod crs {

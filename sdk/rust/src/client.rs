@@ -93,7 +93,8 @@ impl Client {
 
     /// Logs in by name and password. Keep the session to [`Client::resume`] it. Errors as the API's.
     pub async fn login(address: &str, username: &str, password: &str) -> Result<(Self, Session), Error> {
-        let request = proto::admin::AdminLoginRequest { username: username.into(), password: password.into() };
+        let request =
+            proto::admin::AdminLoginRequest { username: username.into(), password: password.into() };
         let answer = Self::anonymous(address)?.auth().admin_login(request).await?.into_inner();
         Ok((Self::with_token(address, &answer.access_token)?, Session::begun(answer)))
     }

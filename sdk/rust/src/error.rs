@@ -67,7 +67,10 @@ impl From<Status> for Error {
             Code::Aborted | Code::AlreadyExists => Self::Conflict(message),
             Code::InvalidArgument => {
                 let violations = status.get_details_bad_request().map_or_else(Vec::new, |details| {
-                    let violation = |v: tonic_types::FieldViolation| Violation { field: v.field, description: v.description };
+                    let violation = |v: tonic_types::FieldViolation| Violation {
+                        field: v.field,
+                        description: v.description,
+                    };
                     details.field_violations.into_iter().map(violation).collect()
                 });
                 Self::Invalid { message, violations }
