@@ -92,7 +92,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<()> {
             let request = admin::GetTopRequest { range: Some(range.wire()?), dimension, order_by, limit };
             let answer =
                 context.client.stats().get_top(request).await.map_err(sdk::Error::from)?.into_inner();
-            let rows = answer.entries.iter().map(|entry| entry_row(entry)).collect();
+            let rows = answer.entries.iter().map(entry_row).collect();
             context.show(context.json("crs.admin.v1.GetTopResponse", &answer)?, entry_headings(), rows)
         }
     }
@@ -106,7 +106,7 @@ async fn summary(context: &Context, range: StatsRange) -> Result<()> {
     let mut json = serde_json::Map::new();
     json.insert(
         "totals".into(),
-        context.json("crs.admin.v1.UsageTotals", &report.totals.clone().unwrap_or_default())?,
+        context.json("crs.admin.v1.UsageTotals", &report.totals.unwrap_or_default())?,
     );
     let mut rows = Vec::new();
     for dimension in ["key", "account", "model"] {
@@ -124,11 +124,8 @@ async fn summary(context: &Context, range: StatsRange) -> Result<()> {
         json.insert(format!("{dimension}s"), entries["entries"].take());
     }
     rows.push(
-        [
-            vec!["all".into(), String::new(), String::new()],
-            totals_row(&report.totals.clone().unwrap_or_default()),
-        ]
-        .concat(),
+        [vec!["all".into(), String::new(), String::new()], totals_row(&report.totals.unwrap_or_default())]
+            .concat(),
     );
     let note = Some(format!("From {} to {}", time(report.start.as_ref()), time(report.end.as_ref())));
     let headings = [vec!["OF"], entry_headings()].concat();
@@ -150,7 +147,7 @@ async fn usage(context: &Context, of: Option<String>, range: StatsRange) -> Resu
 
 /// Prints a report: steps, then models, then the sum.
 pub fn show_report(context: &Context, report: &UsageReport) -> Result<()> {
-    let totals = |totals: &Option<UsageTotals>| totals_row(&totals.clone().unwrap_or_default());
+    let totals = |totals: &Option<UsageTotals>| totals_row(&totals.unwrap_or_default());
     let step = |point: &admin::UsagePoint| [vec![time(point.start.as_ref())], totals(&point.totals)].concat();
     let model = |entry: &TopEntry| [vec![entry.id.clone()], totals(&entry.totals)].concat();
     let rows = report.points.iter().map(step).chain(report.models.iter().map(model));
@@ -168,7 +165,7 @@ pub async fn status(context: &Context) -> Result<()> {
         parts.sort();
         if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
     };
-    let today = overview.today.clone().unwrap_or_default();
+    let today = overview.today.unwrap_or_default();
     let line = |name: &str, value: String| vec![name.to_owned(), value];
     let rows = vec![
         line("release", overview.version.clone()),
@@ -190,8 +187,7 @@ fn entry_headings() -> Vec<&'static str> {
 }
 
 fn entry_row(entry: &TopEntry) -> Vec<String> {
-    [vec![entry.id.clone(), entry.name.clone()], totals_row(&entry.totals.clone().unwrap_or_default())]
-        .concat()
+    [vec![entry.id.clone(), entry.name.clone()], totals_row(&entry.totals.unwrap_or_default())].concat()
 }
 
 fn totals_row(totals: &UsageTotals) -> Vec<String> {
