@@ -1,0 +1,1 @@
+//! What the load generator and the benchmark share with tests.
