@@ -1,1 +1,26 @@
-//! All that a node needs to relay, as of one store revision.
+//! All that a node needs to relay, as of one store revision, behind one atomic pointer.
+//!
+//! Values are made from the wire once ([`Handle::apply`]) and then only read; a change costs in proportion to what it
+//! touches. It knows neither scheduler nor network: the config pump of `data-plane` feeds it, `relay` reads it.
+
+mod account;
+pub mod disk;
+mod from_proto;
+mod group;
+mod handle;
+mod key;
+mod network;
+mod pattern;
+mod settings;
+mod shards;
+mod snapshot;
+
+pub use account::{Account, Availability, Facts, PlatformFacts};
+pub use from_proto::Refused;
+pub use group::Group;
+pub use handle::{Applied, ApplyError, Handle};
+pub use key::{Binding, Hash, Key, Life, ModelRule, Queue, Scheme};
+pub use network::Network;
+pub use pattern::Pattern;
+pub use settings::{ControlLoss, Settings, UnknownPrice};
+pub use snapshot::{Revision, Snapshot};
