@@ -15,6 +15,7 @@ pub mod role;
 pub mod secret;
 pub mod session;
 pub mod settings;
+pub mod snapshot;
 pub mod text;
 pub mod time;
 pub mod token;
