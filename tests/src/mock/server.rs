@@ -136,89 +136,106 @@ async fn serve(
     if head.path().starts_with("/_mock/") {
         return admin::serve(state, conn, head, &body).await;
     }
-    let key = presented_key(head);
-    let (scenario, tag) = scenario::marker(&body);
-    let behaviour = state.scenarios.next(&scenario, &key);
-    let request_id = format!("req_mock_{:08x}", next(state));
-    let request: Value =
-        if state.options.lean { Value::Null } else { serde_json::from_slice(&body).unwrap_or_default() };
-    let number = (!state.options.lean).then(|| {
-        state.ledger.open(Entry {
-            request_id: request_id.clone(),
+    let mut asked = Asked { request_id: format!("req_mock_{:08x}", next(state)), ..Asked::default() };
+    (asked.scenario, asked.tag) = scenario::marker(&body);
+    asked.key = presented_key(head);
+    asked.behaviour = state.scenarios.next(&asked.scenario, &asked.key);
+    asked.body = body;
+    if !state.options.lean {
+        asked.json = serde_json::from_slice(&asked.body).unwrap_or_default();
+        asked.number = Some(state.ledger.open(asked.entry(state, head, peer)));
+    }
+    let mut writer = Writer::new(conn, asked.number.map(|number| (&state.ledger, number)));
+    match asked.behaviour.fault {
+        Some(Fault::Silent) => {
+            writer.pause(3_600_000).await?;
+            Ok(After::Close)
+        }
+        Some(Fault::Garbage) => {
+            writer.raw(b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n").await?;
+            Ok(After::Close)
+        }
+        _ => {
+            writer.pause(asked.behaviour.delay_ms).await?;
+            respond(state, writer, head, &asked).await
+        }
+    }
+}
+
+/// A request as the mock understands it.
+#[derive(Default)]
+struct Asked {
+    request_id: String,
+    number: Option<usize>,
+    key: String,
+    scenario: String,
+    tag: String,
+    behaviour: Behaviour,
+    body: Vec<u8>,
+    json: Value,
+}
+
+impl Asked {
+    fn entry(&self, state: &State, head: &Head, peer: SocketAddr) -> Entry {
+        Entry {
+            request_id: self.request_id.clone(),
             at_us: now_us(),
             method: head.method.clone(),
             target: head.target.clone(),
             peer: peer.to_string(),
-            key: key.clone(),
+            key: self.key.clone(),
             headers: head.headers.clone(),
-            body_sha256: hex::encode(count::digest(&body)),
-            body_bytes: body.len(),
-            body: if state.options.keep_bodies { body.clone() } else { Vec::new() },
-            scenario: scenario.clone(),
-            tag,
-            model: request["model"].as_str().unwrap_or_default().to_owned(),
+            body_sha256: hex::encode(count::digest(&self.body)),
+            body_bytes: self.body.len(),
+            body: if state.options.keep_bodies { self.body.clone() } else { Vec::new() },
+            scenario: self.scenario.clone(),
+            tag: self.tag.clone(),
+            model: self.json["model"].as_str().unwrap_or_default().to_owned(),
             ..Entry::default()
-        })
-    });
-    let book = number.map(|number| (&state.ledger, number));
-    let mut writer = Writer::new(conn, book);
-    match behaviour.fault {
-        Some(Fault::Silent) => {
-            writer.pause(3_600_000).await?;
-            return Ok(After::Close);
         }
-        Some(Fault::Garbage) => {
-            writer.raw(b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n").await?;
-            return Ok(After::Close);
-        }
-        _ => writer.pause(behaviour.delay_ms).await?,
     }
+}
+
+async fn respond(state: &State, writer: Writer<'_>, head: &Head, asked: &Asked) -> Result<After> {
+    let behaviour = &asked.behaviour;
     let mark = |status: u16| {
-        if let Some((ledger, number)) = book {
-            ledger.amend(number, |entry| entry.status = status);
+        if let Some(number) = asked.number {
+            state.ledger.amend(number, |entry| entry.status = status);
         }
     };
-    if let Err((status, kind, message)) = accepted(state, head, &key, &body, &request) {
+    let json = |status: u16| head_of(status, "application/json", &asked.request_id, &behaviour.headers);
+    if let Err((status, kind, message)) = accepted(state, head, asked) {
         mark(status);
-        let body = error_body(kind, &message, &request_id);
-        return writer.whole(&head_of(status, "application/json", &request_id, &[]), &body, &behaviour).await;
+        let body = error_body(kind, &message, &asked.request_id);
+        return writer.whole(&json(status), &body, behaviour).await;
     }
     if behaviour.status != 0 || behaviour.body.is_some() {
         let status = if behaviour.status == 0 { 200 } else { behaviour.status };
         mark(status);
-        let body = refusal(&behaviour, status, &request_id);
-        let head = head_of(status, "application/json", &request_id, &behaviour.headers);
-        return writer.whole(&head, &body, &behaviour).await;
+        return writer.whole(&json(status), &refusal(behaviour, status, &asked.request_id), behaviour).await;
     }
     mark(200);
-    let json_head = head_of(200, "application/json", &request_id, &behaviour.headers);
     match head.path() {
-        "/v1/models" => writer.whole(&json_head, models().to_string().as_bytes(), &behaviour).await,
+        "/v1/models" => writer.whole(&json(200), models().to_string().as_bytes(), behaviour).await,
         "/v1/messages/count_tokens" => {
-            let body = json!({"input_tokens": count::input(&body)}).to_string();
-            writer.whole(&json_head, body.as_bytes(), &behaviour).await
+            let body = json!({"input_tokens": count::input(&asked.body)}).to_string();
+            writer.whole(&json(200), body.as_bytes(), behaviour).await
         }
-        _ if state.options.lean => lean(state, writer, &body, &scenario, &behaviour).await,
-        _ => messages(writer, book, &request_id, &body, &request, &behaviour).await,
+        _ if state.options.lean => lean(state, writer, asked).await,
+        _ => messages(state, writer, asked).await,
     }
 }
 
-async fn messages(
-    writer: Writer<'_>,
-    book: Option<(&Ledger, usize)>,
-    request_id: &str,
-    body: &[u8],
-    request: &Value,
-    behaviour: &Behaviour,
-) -> Result<After> {
-    let answer = answer::make(body, request, behaviour);
-    if let Some((ledger, number)) = book {
-        ledger.amend(number, |entry| entry.counted = Some(answer.counted));
+async fn messages(state: &State, writer: Writer<'_>, asked: &Asked) -> Result<After> {
+    let behaviour = &asked.behaviour;
+    let answer = answer::make(&asked.body, &asked.json, behaviour);
+    if let Some(number) = asked.number {
+        state.ledger.amend(number, |entry| entry.counted = Some(answer.counted));
     }
-    let kind =
-        if request["stream"] == true { "text/event-stream; charset=utf-8" } else { "application/json" };
-    let head = head_of(200, kind, request_id, &behaviour.headers);
-    if request["stream"] == true {
+    let streams = asked.json["stream"] == true;
+    let kind = if streams { "text/event-stream; charset=utf-8" } else { "application/json" };
+    let head = head_of(200, kind, &asked.request_id, &behaviour.headers);
+    if streams {
         return writer.stream(&head, &events::stream(&answer, behaviour), behaviour).await;
     }
     let usage = events::told(&answer.counted, behaviour.usage);
@@ -226,15 +243,10 @@ async fn messages(
 }
 
 /// Answers without looking at the body but for its marker and whether it asks for a stream; made once a scenario.
-async fn lean(
-    state: &State,
-    writer: Writer<'_>,
-    body: &[u8],
-    scenario: &str,
-    behaviour: &Behaviour,
-) -> Result<After> {
+async fn lean(state: &State, writer: Writer<'_>, asked: &Asked) -> Result<After> {
+    let (body, behaviour) = (&asked.body, &asked.behaviour);
     let streams = memchr::memmem::find(&body[..body.len().min(512)], b"\"stream\":true").is_some();
-    let name = format!("{scenario}/{streams}");
+    let name = format!("{}/{streams}", asked.scenario);
     let known = state.streams.lock().get(&name).cloned();
     let parts = known.unwrap_or_else(|| {
         let request = json!({"model": "claude-sonnet-4-5", "max_tokens": 100});
@@ -268,7 +280,8 @@ fn presented_key(head: &Head) -> String {
 type Refusal = (u16, &'static str, String);
 
 /// What the real API checks before it answers.
-fn accepted(state: &State, head: &Head, key: &str, body: &[u8], request: &Value) -> Result<(), Refusal> {
+fn accepted(state: &State, head: &Head, asked: &Asked) -> Result<(), Refusal> {
+    let (key, body, request) = (&asked.key, &asked.body, &asked.json);
     let refuse = |status, kind, message: &str| Err((status, kind, message.to_owned()));
     let known = state.options.keys.is_empty() || state.options.keys.iter().any(|known| known == key);
     if key.is_empty() || !known {
@@ -302,7 +315,7 @@ fn accepted(state: &State, head: &Head, key: &str, body: &[u8], request: &Value)
         return wrong("messages: Field required");
     }
     let counts_only = head.path().ends_with("count_tokens");
-    if !counts_only && !request["max_tokens"].as_i64().is_some_and(|tokens| tokens > 0) {
+    if !counts_only && request["max_tokens"].as_i64().is_none_or(|tokens| tokens <= 0) {
         return wrong("max_tokens: Field required");
     }
     Ok(())
