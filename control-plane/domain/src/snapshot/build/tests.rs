@@ -24,7 +24,8 @@ fn a_binned_key_is_unknown_and_a_disabled_one_is_named() {
 fn a_rotated_key_is_found_by_both_secrets_until_the_old_one_ends() {
     let mut rotated = sample();
     rotated.rotate("hmac-sha256", Digest([2; 32]), "cr_bbbbbb".into(), 5000, 1000);
-    let hashes: Vec<_> = key(&rotated).unwrap().hashes.into_iter().map(|h| (h.digest[0], h.until_ms)).collect();
+    let hashes: Vec<_> =
+        key(&rotated).unwrap().hashes.into_iter().map(|h| (h.digest[0], h.until_ms)).collect();
     assert_eq!(hashes, [(2, 0), (1, 6000)]);
 }
 
