@@ -1,0 +1,319 @@
+//! The node's half: what a node may admit of one meter without asking. Called by the crate `limits`, which holds one
+//! [`Lease`] per meter behind a lock, queues the requests that must wait, and carries the messages.
+//!
+//! Times are milliseconds of a clock of the node's own that never goes back; they have nothing to do with the store's.
+//! All that the store says is counted from when the node *sent* the question, so that the node's view always ends first.
+
+use std::sync::Arc;
+
+use super::{
+    Meter,
+    store::{Exhausted, Grant, Report, Want},
+};
+
+mod answer;
+mod rate;
+mod send;
+
+pub use send::ANSWER_MS;
+
+use rate::Rate;
+
+/// Which question an answer answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Its sequence; sequences grow over the node's whole life.
+    pub sequence: u64,
+    /// When the node sent it.
+    pub sent_at: i64,
+    /// Life of a lease from then on, milliseconds.
+    pub ttl_ms: i64,
+}
+
+/// A unit that was taken but not yet used: end it with [`Lease::commit`] or [`Lease::cancel`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a unit that is neither committed nor cancelled is lost to the node"]
+pub struct Unit {
+    stamp: u64,
+}
+
+/// What a request that finds no unit can expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// An answer is on its way, or will be asked for.
+    Asking,
+    /// Nothing is free now, but holders are being asked: it is worth waiting.
+    Soon {
+        /// When the node asks again.
+        at: i64,
+    },
+    /// Nothing is free.
+    Exhausted {
+        /// When the node asks again.
+        at: i64,
+        /// What the store said.
+        said: Exhausted,
+        /// When the window ends; `None`: not known, or never.
+        resets_at: Option<i64>,
+    },
+}
+
+/// What the node knows of exhaustion.
+#[derive(Clone, Copy, Debug)]
+struct Dry {
+    until: i64,
+    hard: bool,
+    said: Exhausted,
+    resets_at: Option<i64>,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    sequence: u64,
+    sent_at: i64,
+    waiting: i64,
+}
+
+/// What a node holds of one meter.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    meter: Meter,
+    window_id: Arc<str>,
+    generation: u64,
+    ends_at: Option<i64>,
+    granted: i64,
+    spent: i64,
+    returned: i64,
+    /// Concurrency: slots in use.
+    in_use: i64,
+    /// Taken, neither committed nor cancelled.
+    taken: i64,
+    /// Changes when another lease takes this one's place: units of the old one are void.
+    stamp: u64,
+    /// The lease may be used before this instant.
+    valid_until: i64,
+    /// Sequence of the newest answer that was believed.
+    believed: u64,
+    /// Sequence of the first question of this value's life: older answers speak to a forgotten one.
+    first_asked: Option<u64>,
+    /// Whether totals were taken over from the store.
+    adopted: bool,
+    /// Whether the store has confirmed the present totals.
+    confirmed: bool,
+    pending: Option<Pending>,
+    dry: Option<Dry>,
+    hinted_at: i64,
+    rate: Rate,
+    dirty: bool,
+    urgent: bool,
+    reported_at: i64,
+    renew_at: i64,
+    used_at: i64,
+    reserve_after: i64,
+    owed: i64,
+    owed_until: i64,
+}
+
+/// A lease in figures, for metrics and explanations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Window; empty: none, or concurrency.
+    pub window_id: Arc<str>,
+    /// Units that can be taken now.
+    pub free: i64,
+    /// Units used in this window by this node; for concurrency: slots in use.
+    pub used: i64,
+    /// Units held, used or not.
+    pub held: i64,
+    /// What the store last said of the whole meter when nothing was free.
+    pub exhausted: Option<Exhausted>,
+}
+
+impl Lease {
+    /// Of a meter of which nothing is held.
+    pub fn new(meter: Meter, now: i64) -> Self {
+        Self {
+            meter,
+            window_id: Arc::from(""),
+            generation: 0,
+            ends_at: None,
+            granted: 0,
+            spent: 0,
+            returned: 0,
+            in_use: 0,
+            taken: 0,
+            stamp: 0,
+            valid_until: i64::MIN,
+            believed: 0,
+            first_asked: None,
+            adopted: false,
+            confirmed: true,
+            pending: None,
+            dry: None,
+            hinted_at: i64::MIN,
+            rate: Rate::default(),
+            dirty: false,
+            urgent: false,
+            reported_at: i64::MIN / 2,
+            renew_at: i64::MAX,
+            used_at: now,
+            reserve_after: i64::MIN,
+            owed: 0,
+            owed_until: i64::MIN,
+        }
+    }
+
+    /// What it counts.
+    pub fn meter(&self) -> Meter {
+        self.meter
+    }
+
+    /// Takes a unit, if the lease in hand has one.
+    pub fn take(&mut self, now: i64) -> Option<Unit> {
+        if self.usable(now) <= 0 {
+            return None;
+        }
+        self.taken += 1;
+        Some(Unit { stamp: self.stamp })
+    }
+
+    /// Uses a unit that was taken. `false`: the lease has been replaced meanwhile, and the unit is void.
+    pub fn commit(&mut self, unit: Unit, now: i64) -> bool {
+        if unit.stamp != self.stamp {
+            return false;
+        }
+        self.taken -= 1;
+        match self.meter {
+            Meter::Concurrency => self.in_use += 1,
+            Meter::Requests => {
+                self.spent += 1;
+                (self.dirty, self.confirmed) = (true, false);
+            }
+        }
+        self.rate.count(now);
+        self.used_at = now;
+        true
+    }
+
+    /// Gives a unit back that was taken and not used.
+    pub fn cancel(&mut self, unit: Unit) {
+        if unit.stamp == self.stamp {
+            self.taken -= 1;
+        }
+    }
+
+    /// Ends the use of a committed slot. A slot that others wait for is given back at once.
+    pub fn end(&mut self, unit: Unit, now: i64) {
+        if unit.stamp != self.stamp || self.meter != Meter::Concurrency {
+            return;
+        }
+        self.in_use -= 1;
+        self.used_at = now;
+        if self.owed > 0 && now < self.owed_until {
+            self.owed -= 1;
+            self.give_back(1);
+        }
+    }
+
+    /// What a request that finds no unit can expect, if the limit's bound is `amount`.
+    pub fn outlook(&self, now: i64, amount: i64) -> Outlook {
+        match self.dry {
+            Some(dry) if now < dry.until && dry.said.amount == amount => {
+                if dry.hard {
+                    Outlook::Exhausted { at: dry.until, said: dry.said, resets_at: dry.resets_at }
+                } else {
+                    Outlook::Soon { at: dry.until }
+                }
+            }
+            _ => Outlook::Asking,
+        }
+    }
+
+    /// Forgets that nothing was free: the limit has changed, or the store may know more.
+    pub fn ask_again(&mut self) {
+        self.dry = None;
+    }
+
+    /// Others wait for `amount` units. What is idle is given back; slots in use are, as they end, for a while. With
+    /// requests of its own waiting, a node keeps what it has of a window. Either way it answers.
+    pub fn reclaim(&mut self, amount: i64, waiting: i64, now: i64) {
+        let idle = self.idle().min(amount.max(0));
+        let give = if waiting > 0 { 0 } else { idle.max(0) };
+        self.give_back(give);
+        if self.meter == Meter::Concurrency {
+            self.owed = (amount - give).clamp(0, self.in_use.max(0));
+            self.owed_until = now + send::OWED_MS;
+        }
+        self.urgent = true;
+    }
+
+    /// The lease in figures.
+    pub fn figures(&self, now: i64) -> Figures {
+        let used = if self.meter == Meter::Concurrency { self.in_use } else { self.spent };
+        Figures {
+            window_id: self.window_id.clone(),
+            free: self.usable(now).max(0),
+            used,
+            held: self.granted - self.returned,
+            exhausted: self.dry.filter(|dry| now < dry.until).map(|dry| dry.said),
+        }
+    }
+
+    /// Window and generation of the lease in hand.
+    pub fn window(&self) -> (&Arc<str>, u64) {
+        (&self.window_id, self.generation)
+    }
+
+    /// Whether this value says nothing that a new one would not: the caller may drop it. `waiting`: requests queued.
+    pub fn is_forgettable(&self, now: i64, waiting: i64) -> bool {
+        if waiting > 0 || self.taken > 0 || self.in_use > 0 || self.pending.is_some() {
+            return false;
+        }
+        // An answer that is still believed was sent at most `ANSWER_MS` ago; until then the window may still be open.
+        let long_over = self.ends_at.is_some_and(|end| end + 2 * send::ANSWER_MS <= now);
+        let returned = self.idle() <= 0 && self.confirmed;
+        let rested = self.used_at + send::REST_MS <= now;
+        let dry = self.dry.is_some_and(|dry| now < dry.until);
+        rested && !dry && (long_over || returned)
+    }
+
+    fn idle(&self) -> i64 {
+        self.granted - self.returned - self.spent - self.in_use - self.taken
+    }
+
+    fn is_over(&self, now: i64) -> bool {
+        self.ends_at.is_some_and(|end| end <= now)
+    }
+
+    /// Units that can be taken now: none of a lease that has run out, or whose window is over.
+    fn usable(&self, now: i64) -> i64 {
+        if now >= self.valid_until || self.is_over(now) { 0 } else { self.idle() }
+    }
+
+    fn give_back(&mut self, units: i64) {
+        if units > 0 {
+            self.returned += units;
+            (self.dirty, self.urgent, self.confirmed) = (true, true, false);
+        }
+    }
+}
+
+/// What a node says of one meter in a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Its running totals.
+    pub report: Option<Report>,
+    /// Its need.
+    pub want: Option<Want>,
+}
+
+impl Outgoing {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.report.is_none() && self.want.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! What the node says, and when: needs at once, one question at a time; returns at once; spendings gathered; leases
+//! renewed while they hold something.
+
+use super::{Lease, Outgoing, Pending};
+use crate::rules::quota::{
+    Meter,
+    store::{Report, Want},
+};
+
+/// An answer later than this is not believed, and its question asked again; milliseconds. The caller drops the record of
+/// when older questions were sent, so that their answers are ignored.
+pub const ANSWER_MS: i64 = 10_000;
+/// How long a question stands before it is asked again, milliseconds.
+const ASK_AGAIN_MS: i64 = 1000;
+/// Spendings are reported at most so often, milliseconds.
+const REPORT_MS: i64 = 500;
+/// Units that were not needed for so long are given back, milliseconds.
+const IDLE_REQUESTS_MS: i64 = 10_000;
+/// Likewise for slots.
+const IDLE_SLOTS_MS: i64 = 2_000;
+/// A lease that holds nothing and was not used for so long may be forgotten, milliseconds.
+pub(super) const REST_MS: i64 = 15_000;
+/// For how long slots that end are given back after a plea, milliseconds.
+pub(super) const OWED_MS: i64 = 500;
+/// A reserve is asked for when less than this part of a second's use is left.
+const LOW: i64 = 2;
+
+impl Lease {
+    /// What to say now, for a message of that sequence; `waiting`: requests queued.
+    pub fn collect(&mut self, sequence: u64, waiting: i64, now: i64) -> Outgoing {
+        self.give_back_idle(waiting, now);
+        let want = self.want(waiting, now);
+        if let Some(want) = want {
+            self.pending = Some(Pending { sequence, sent_at: now, waiting: want.waiting });
+            self.first_asked.get_or_insert(sequence);
+        }
+        let report =
+            (self.adopted && !self.is_over(now) && self.report_is_due(want.is_some(), now)).then(|| {
+                (self.dirty, self.urgent, self.reported_at) = (false, false, now);
+                // Until the answer comes: do not renew with every message.
+                self.renew_at = if self.holds() { now + ASK_AGAIN_MS } else { i64::MAX };
+                let window_id = self.window_id.to_string();
+                let (generation, spent, returned) = (self.generation, self.spent, self.returned);
+                Report { window_id, generation, spent, returned }
+            });
+        if self.is_over(now) {
+            (self.dirty, self.urgent, self.renew_at) = (false, false, i64::MAX);
+        }
+        Outgoing { report, want }
+    }
+
+    /// When there is something to say next, if nothing happens meanwhile; `None`: never.
+    pub fn next_due(&self, waiting: i64, now: i64) -> Option<i64> {
+        let mut due = None;
+        let mut at = |time: i64| due = Some(due.map_or(time, |other: i64| other.min(time)));
+        if self.adopted && !self.is_over(now) {
+            if self.urgent {
+                at(now);
+            }
+            if self.dirty {
+                at(self.reported_at + REPORT_MS);
+            }
+            if self.holds() {
+                at(self.renew_at);
+            }
+            if waiting == 0 && self.idle() > 0 {
+                at(self.used_at + self.idle_ms());
+            }
+        }
+        if self.needs(waiting, now) > 0 || (waiting == 0 && self.wants_reserve(now)) {
+            let asked = self.pending.map_or(now, |pending| pending.sent_at + ASK_AGAIN_MS);
+            at(asked.max(self.dry.map_or(now, |dry| dry.until)));
+        }
+        due
+    }
+
+    /// On a new stream everything is declared again, and every question asked again.
+    pub fn reconnected(&mut self) {
+        self.pending = None;
+        self.dry = None;
+        self.urgent = self.adopted;
+    }
+
+    fn want(&self, waiting: i64, now: i64) -> Option<Want> {
+        let asking = self.pending.is_some_and(|pending| now < pending.sent_at + ASK_AGAIN_MS);
+        let dry = self.dry.is_some_and(|dry| now < dry.until);
+        if asking || dry {
+            return None;
+        }
+        let rate = self.rate.per_second(now);
+        let need = self.needs(waiting, now);
+        if need > 0 {
+            return Some(Want { waiting: need, rate });
+        }
+        (waiting == 0 && self.wants_reserve(now)).then_some(Want { waiting: 0, rate })
+    }
+
+    /// Units that waiting requests need beyond what is held. A lease that only has to be renewed is not asked for again.
+    fn needs(&self, waiting: i64, now: i64) -> i64 {
+        let held = if self.is_over(now) { 0 } else { self.idle().max(0) };
+        waiting - held
+    }
+
+    /// A reserve is for windows alone, and only while one is open: a slot comes back by itself.
+    fn wants_reserve(&self, now: i64) -> bool {
+        let low = self.rate.per_second(now) / LOW;
+        self.meter == Meter::Requests
+            && self.adopted
+            && !self.is_over(now)
+            && !self.window_id.is_empty()
+            && now >= self.reserve_after
+            && self.idle() < low
+    }
+
+    fn report_is_due(&self, with_want: bool, now: i64) -> bool {
+        self.urgent
+            || (self.dirty && (with_want || now >= self.reported_at + REPORT_MS))
+            || (self.holds() && now >= self.renew_at)
+    }
+
+    /// Whether it holds anything that the store must go on counting for it.
+    fn holds(&self) -> bool {
+        self.idle() + self.taken + self.in_use > 0
+    }
+
+    fn idle_ms(&self) -> i64 {
+        match self.meter {
+            Meter::Requests => IDLE_REQUESTS_MS,
+            Meter::Concurrency => IDLE_SLOTS_MS,
+        }
+    }
+
+    fn give_back_idle(&mut self, waiting: i64, now: i64) {
+        if waiting == 0 && self.used_at + self.idle_ms() <= now && !self.is_over(now) {
+            self.give_back(self.idle());
+        }
+    }
+}
