@@ -86,6 +86,17 @@ pub enum Literal {
     False,
 }
 
+impl Literal {
+    /// How it is written.
+    pub const fn spelling(self) -> &'static [u8] {
+        match self {
+            Self::Null => b"null",
+            Self::True => b"true",
+            Self::False => b"false",
+        }
+    }
+}
+
 /// How a sink wants a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {

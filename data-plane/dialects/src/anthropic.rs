@@ -1,0 +1,3 @@
+//! Anthropic's Messages API: what of its events, usage and errors the relay reads.
+
+pub mod error;

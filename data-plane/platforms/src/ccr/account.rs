@@ -1,0 +1,37 @@
+//! What an account of this platform brings.
+
+use dialects::Dialect;
+use http::{HeaderMap, header};
+
+use crate::{
+    anthropic_like,
+    credentials::{Field, FieldKind},
+    platform::{AccountView, Info, PrepareError},
+};
+
+const KEY: &str = "api_key";
+
+pub(super) const INFO: Info = Info {
+    slug: "ccr",
+    name: "Claude Code Router",
+    family: "claude",
+    service: "ccr",
+    dialect: Dialect::AnthropicMessages,
+    default_base_url: "",
+    fields: &[Field {
+        name: KEY,
+        label: "API key",
+        help: "The key that the router's own configuration names (APIKEY).",
+        kind: FieldKind::Secret,
+        required: true,
+    }],
+    models: &[],
+    notice: "Usage is what the router reports; some routers report less than they used.",
+};
+
+/// Adds the account's credential, the only one that a request carries.
+pub(super) fn authorise(headers: &mut HeaderMap, account: &AccountView<'_>) -> Result<(), PrepareError> {
+    let key = anthropic_like::credential(account, KEY)?;
+    headers.insert(header::AUTHORIZATION, anthropic_like::bearer(key, KEY)?);
+    Ok(())
+}

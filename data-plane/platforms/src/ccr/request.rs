@@ -1,0 +1,43 @@
+//! The request: the client's body as it came, with the few headers that a router heeds.
+
+use dialects::Operation;
+use http::{HeaderMap, HeaderValue, header};
+
+use super::account;
+use crate::{
+    anthropic_like, headers,
+    platform::{AccountView, BodyPlan, Call, PrepareError, Prepared},
+    url,
+};
+
+/// Of the client's headers, what goes on.
+const HEADERS: &[&str] = &[
+    "accept",
+    "accept-language",
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",
+    "anthropic-version",
+    "content-type",
+    "user-agent",
+];
+
+pub(super) fn prepare(account: &AccountView<'_>, call: &Call<'_>) -> Result<Prepared, PrepareError> {
+    let query = url::without_credentials(call.query, call.relay_secret);
+    let uri = anthropic_like::uri(&account::INFO, account, call.operation, query.as_deref())?;
+    let mut headers = headers::forward_only(call, HEADERS);
+    anthropic_like::complete(&mut headers, account);
+    account::authorise(&mut headers, account)?;
+    let (body, model_sent) = anthropic_like::body(account, call);
+    Ok(Prepared { method: anthropic_like::method(call.operation), uri, headers, body, model_sent })
+}
+
+pub(super) fn probe(account: &AccountView<'_>, model: &str) -> Result<Prepared, PrepareError> {
+    let uri = anthropic_like::uri(&account::INFO, account, Operation::Messages, None)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    anthropic_like::complete(&mut headers, account);
+    account::authorise(&mut headers, account)?;
+    let model_sent = crate::mapping::apply(account.model_mapping, model).into_owned();
+    let body = BodyPlan::Replace(anthropic_like::probe_body(&model_sent));
+    Ok(Prepared { method: anthropic_like::method(Operation::Messages), uri, headers, body, model_sent })
+}

@@ -1,0 +1,69 @@
+//! What an account of this platform brings.
+
+use dialects::Dialect;
+use http::{HeaderMap, header};
+
+use crate::{
+    anthropic_like::{self, API_KEY},
+    credentials::{Field, FieldKind},
+    platform::{AccountView, Info, PrepareError},
+};
+
+const KEY: &str = "api_key";
+const AUTH: &str = "auth";
+
+pub(super) const INFO: Info = Info {
+    slug: "claude-console",
+    name: "Claude Console",
+    family: "claude",
+    service: "claude",
+    dialect: Dialect::AnthropicMessages,
+    default_base_url: "https://api.anthropic.com",
+    fields: &[
+        Field {
+            name: KEY,
+            label: "API key",
+            help: "An API key from the Claude Console (sk-ant-…), or the key of a gateway that speaks its API.",
+            kind: FieldKind::Secret,
+            required: true,
+        },
+        Field {
+            name: AUTH,
+            label: "Sent as",
+            help: "auto: in x-api-key if the key starts with sk-ant-, else as Authorization: Bearer.",
+            kind: FieldKind::Choice(&["auto", "x-api-key", "bearer"]),
+            required: false,
+        },
+    ],
+    models: &[
+        "claude-opus-5-5",
+        "claude-sonnet-5-5",
+        "claude-opus-4-6",
+        "claude-sonnet-4-6",
+        "claude-opus-4-5-20251101",
+        "claude-haiku-4-5-20251001",
+        "claude-sonnet-4-5-20250929",
+        "claude-opus-4-1-20250805",
+        "claude-opus-4-20250514",
+        "claude-sonnet-4-20250514",
+        "claude-3-7-sonnet-20250219",
+        "claude-3-haiku-20240307",
+    ],
+    notice: "",
+};
+
+/// Adds the account's credential, the only one that a request carries.
+pub(super) fn authorise(headers: &mut HeaderMap, account: &AccountView<'_>) -> Result<(), PrepareError> {
+    let key = anthropic_like::credential(account, KEY)?;
+    let as_header = match anthropic_like::credential(account, AUTH) {
+        Ok("x-api-key") => true,
+        Ok("bearer") => false,
+        _ => key.starts_with("sk-ant-"),
+    };
+    if as_header {
+        headers.insert(API_KEY, anthropic_like::sensitive(key, KEY)?);
+    } else {
+        headers.insert(header::AUTHORIZATION, anthropic_like::bearer(key, KEY)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! What a platform is: the one trait that relay, scheduler, probes and forms know.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use bytes::Bytes;
+use dialects::{Dialect, Operation};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use proto::{
+    rules::failure,
+    types::{CredentialField, PlatformInfo},
+};
+use secrecy::SecretString;
+
+use crate::{
+    credentials::{self, Field, Violation},
+    mapping,
+    seen::Seen,
+};
+
+/// Secret values by credential field.
+pub type Credentials = BTreeMap<String, SecretString>;
+
+/// What there is to know of a platform without an account.
+#[derive(Debug)]
+pub struct Info {
+    /// Its slug.
+    pub slug: &'static str,
+    /// Its name for people.
+    pub name: &'static str,
+    /// The platform family that key permissions speak of.
+    pub family: &'static str,
+    /// The service that multipliers speak of.
+    pub service: &'static str,
+    /// The dialect it speaks.
+    pub dialect: Dialect,
+    /// Address of accounts that state none; empty: an account must state one.
+    pub default_base_url: &'static str,
+    /// What an account must and may bring.
+    pub fields: &'static [Field],
+    /// Known models.
+    pub models: &'static [&'static str],
+    /// What to know before using it; empty: nothing particular.
+    pub notice: &'static str,
+}
+
+impl Info {
+    /// The same as a wire message.
+    pub fn to_wire(&self) -> PlatformInfo {
+        PlatformInfo {
+            slug: self.slug.into(),
+            name: self.name.into(),
+            family: self.family.into(),
+            service: self.service.into(),
+            dialect: self.dialect.as_str().into(),
+            default_base_url: self.default_base_url.into(),
+            credential_fields: self.fields.iter().map(CredentialField::from).collect(),
+            models: self.models.iter().map(|&model| model.into()).collect(),
+            notice: self.notice.into(),
+        }
+    }
+}
+
+/// What a platform must know of an account. Its `Debug` shows no secret.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountView<'a> {
+    /// Where it answers; empty: the platform's own address.
+    pub base_url: &'a str,
+    /// Secret values by field.
+    pub credentials: &'a Credentials,
+    /// Sent upstream instead of the client's; empty: the client's.
+    pub user_agent: &'a str,
+    /// Model asked for to model sent.
+    pub model_mapping: &'a BTreeMap<String, String>,
+}
+
+/// A request as the relay got it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// What it asks for.
+    pub operation: Operation,
+    /// The client's method.
+    pub method: &'a Method,
+    /// The client's query string, without `?`.
+    pub query: Option<&'a str>,
+    /// The client's headers.
+    pub headers: &'a HeaderMap,
+    /// The relay key as the client presented it: whatever carries it is left out.
+    pub relay_secret: Option<&'a str>,
+    /// The model that the body asks for.
+    pub model: Option<&'a str>,
+    /// Where its name stands in the body, quotes included.
+    pub model_span: Option<&'a Range<usize>>,
+}
+
+/// What becomes of the client's body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyPlan {
+    /// It goes as it came.
+    AsIs,
+    /// It goes as it came, but for these bytes of it.
+    Splice {
+        /// Which bytes of the client's body are left out.
+        range: Range<usize>,
+        /// What stands in their place.
+        with: Bytes,
+    },
+    /// It goes not; this one does (of probes).
+    Replace(Bytes),
+}
+
+impl BodyPlan {
+    /// The length of what is sent, where the client's body has `length` bytes.
+    pub fn length(&self, length: u64) -> u64 {
+        match self {
+            Self::AsIs => length,
+            Self::Splice { range, with } => length - range.len() as u64 + with.len() as u64,
+            Self::Replace(body) => body.len() as u64,
+        }
+    }
+}
+
+/// A request to an upstream. `headers` hold the account's credential and neither `host` nor a length: who sends it
+/// knows the host from `uri` and the length from `body`. No `Debug`, so that no log shows it.
+#[derive(Clone)]
+pub struct Prepared {
+    /// Method.
+    pub method: Method,
+    /// Absolute address.
+    pub uri: Uri,
+    /// Headers, the credential marked as sensitive.
+    pub headers: HeaderMap,
+    /// What becomes of the body.
+    pub body: BodyPlan,
+    /// The model as sent, after mapping; empty: the request names none.
+    pub model_sent: String,
+}
+
+/// Why no request could be made of a call. The account is at fault, unless said.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// The account has no such credential.
+    #[error("the account's `{0}` is missing")]
+    NoCredential(&'static str),
+    /// A credential cannot stand in a header.
+    #[error("the account's `{0}` has characters that no header can carry")]
+    BadCredential(&'static str),
+    /// The account's address is none.
+    #[error("the account's base url is not usable: {0}")]
+    BadAddress(&'static str),
+    /// This platform has nothing for that operation.
+    #[error("the platform does not offer {0}")]
+    Unsupported(Operation),
+}
+
+/// A kind of upstream account.
+pub trait Platform: Send + Sync {
+    /// What there is to know of it without an account.
+    fn info(&self) -> &'static Info;
+
+    /// Whether an account could work with these: required fields are there, the address is one.
+    ///
+    /// # Errors
+    /// All that is wrong, by field (`credentials.<name>`, `base_url`).
+    fn check(&self, given: &Credentials, base_url: &str) -> Result<(), Vec<Violation>> {
+        credentials::check(self.info(), given, base_url)
+    }
+
+    /// The request to the upstream for a client's call.
+    ///
+    /// # Errors
+    /// When the account or the platform cannot serve it.
+    fn prepare(&self, account: &AccountView<'_>, call: &Call<'_>) -> Result<Prepared, PrepareError>;
+
+    /// A small request by which to see whether an account works with a model.
+    ///
+    /// # Errors
+    /// When the account cannot serve it.
+    fn probe(&self, account: &AccountView<'_>, model: &str) -> Result<Prepared, PrepareError>;
+
+    /// What of an answer's headers goes to the client.
+    fn response_headers(&self, account: &AccountView<'_>, headers: &HeaderMap) -> HeaderMap;
+
+    /// What an answer says, for the failure table. `body_head` is the body's beginning, decoded; it may be cut.
+    fn seen(&self, status: StatusCode, headers: &HeaderMap, body_head: &[u8], now_ms: i64) -> Seen;
+
+    /// The failure table that judges this platform's answers.
+    fn failures(&self) -> failure::Table {
+        failure::Table::standard()
+    }
+
+    /// The model that goes upstream for one that is asked for.
+    fn model_sent(&self, account: &AccountView<'_>, model: &str) -> String {
+        mapping::apply(account.model_mapping, model).into_owned()
+    }
+}

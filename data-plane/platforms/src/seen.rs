@@ -1,0 +1,92 @@
+//! What an answer says, read for the failure table: the one place where Anthropic-like headers and bodies of errors are
+//! taken apart. It judges nothing; `proto::rules::failure` does.
+
+use dialects::anthropic::error;
+use http::{HeaderMap, StatusCode};
+use proto::rules::{failure, family};
+
+#[cfg(test)]
+mod tests;
+mod when;
+
+/// What was seen of an answer. Owned, since texts come out of escaped JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// HTTP status.
+    pub status: u16,
+    /// The error's type, as the body names it.
+    pub error_type: Option<String>,
+    /// The error's message, at most 1 KiB of it.
+    pub error_message: Option<String>,
+    /// Milliseconds to wait, as the answer asks.
+    pub retry_after_ms: Option<i64>,
+    /// Unix milliseconds at which the account's window starts anew.
+    pub reset_at_ms: Option<i64>,
+    /// The model family that the answer limits.
+    pub family: Option<String>,
+    /// Unix milliseconds at which it was seen.
+    pub now_ms: i64,
+}
+
+impl Seen {
+    /// The same, as the failure table reads it.
+    pub fn view(&self) -> failure::Seen<'_> {
+        failure::Seen {
+            status: self.status,
+            error_type: self.error_type.as_deref(),
+            error_message: self.error_message.as_deref(),
+            retry_after_ms: self.retry_after_ms,
+            reset_at_ms: self.reset_at_ms,
+            family: self.family.as_deref(),
+            now_ms: self.now_ms,
+        }
+    }
+
+    /// The same, with the error that the first event of the answer's stream was.
+    #[must_use]
+    pub fn with_error(mut self, error_type: String, message: String) -> Self {
+        self.family = self.family.or_else(|| family_named(&message).map(str::to_owned));
+        self.error_type = Some(error_type);
+        self.error_message = Some(message);
+        self
+    }
+}
+
+/// Reads an answer of an upstream that speaks Anthropic's dialect, or nearly.
+pub fn anthropic_like(status: StatusCode, headers: &HeaderMap, body_head: &[u8], now_ms: i64) -> Seen {
+    let mut seen = Seen { status: status.as_u16(), now_ms, ..Seen::default() };
+    if !status.is_success() {
+        let found = error::read(body_head);
+        seen.error_type = found.error_type;
+        seen.error_message = found.message;
+    }
+    let limited = status == StatusCode::TOO_MANY_REQUESTS;
+    seen.retry_after_ms = when::retry_after(headers, now_ms)
+        .or_else(|| limited.then(|| when::exhausted_bucket(headers, now_ms)).flatten());
+    if limited {
+        seen.reset_at_ms = when::unified_reset(headers);
+        let claim =
+            text(headers, "anthropic-ratelimit-unified-representative-claim").and_then(claimed_family);
+        seen.family =
+            claim.or_else(|| seen.error_message.as_deref().and_then(family_named)).map(str::to_owned);
+    }
+    seen
+}
+
+/// The family of a claim such as `seven_day_opus`.
+fn claimed_family(claim: &str) -> Option<&'static str> {
+    claim.split('_').map(family::of).find(|&found| family::is_claude_family(found))
+}
+
+/// The family of a model that a message names, where it names one at all.
+fn family_named(message: &str) -> Option<&'static str> {
+    message
+        .split(|letter: char| !(letter.is_ascii_alphanumeric() || "-.".contains(letter)))
+        .filter(|word| word.contains("claude-"))
+        .map(family::of)
+        .find(|&found| family::is_claude_family(found))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}

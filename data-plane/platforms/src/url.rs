@@ -1,0 +1,89 @@
+//! Addresses of upstreams: an account's base, a platform's path, the client's query without credentials.
+
+use http::Uri;
+
+#[cfg(test)]
+mod tests;
+
+/// An account's base address, checked: `https://host[:port][/path]` or `http://…`, without user, query or fragment.
+/// Which hosts may be connected to is the connector's to say, not ours.
+///
+/// # Errors
+/// What is wrong, as a sentence for a form.
+pub fn base(address: &str) -> Result<&str, &'static str> {
+    if address.is_empty() {
+        return Err("is required: this platform has no address of its own");
+    }
+    if address.contains(['?', '#']) {
+        return Err("must have neither query nor fragment");
+    }
+    let uri: Uri = address.parse().map_err(|_| "is not a valid address")?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err("must start with https:// or http://");
+    }
+    let authority = uri.authority().ok_or("names no host")?;
+    if authority.as_str().contains('@') {
+        return Err("must not carry a user or password");
+    }
+    if authority.host().is_empty() {
+        return Err("names no host");
+    }
+    Ok(address.trim_end_matches('/'))
+}
+
+/// The address for a path of the API that lives under `/v1`, with the client's query. People give bases in all forms:
+/// bare, with a slash, with `/v1`, or with the whole path of messages; each means the same.
+///
+/// # Errors
+/// As [`base`].
+pub fn under_v1(address: &str, path: &str, query: Option<&str>) -> Result<Uri, &'static str> {
+    let base = base(address)?;
+    let base = base.strip_suffix("/v1/messages").or_else(|| base.strip_suffix("/v1")).unwrap_or(base);
+    let query = query.filter(|query| !query.is_empty());
+    let mark = if query.is_some() { "?" } else { "" };
+    let text = format!("{base}/v1/{path}{mark}{}", query.unwrap_or_default());
+    text.parse().map_err(|_| "does not make a valid address")
+}
+
+/// A client's query without what carries a credential: parameters by their names, however they are escaped, and any
+/// that holds the relay key. Everything else stays as it is written. `None` when nothing is left.
+pub fn without_credentials(query: Option<&str>, relay_secret: Option<&str>) -> Option<String> {
+    let kept: Vec<&str> = query?
+        .split('&')
+        .filter(|pair| {
+            let name = unescape(pair.split('=').next().unwrap_or_default());
+            let carries =
+                relay_secret.is_some_and(|secret| !secret.is_empty() && unescape(pair).contains(secret));
+            !carries && !PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+        })
+        .collect();
+    let kept = kept.join("&");
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// Query parameters that carry credentials.
+const PARAMETERS: &[&str] = &["key", "api_key", "api-key", "apikey", "access_token", "token", "auth"];
+
+/// A text with its percent escapes read; what is not UTF-8 then reads as replacement characters.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
+        match (byte, hex(after.first()), hex(after.get(1))) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high << 4 | low) as u8);
+                rest = &after[2..];
+            }
+            (b'+', ..) => {
+                bytes.push(b' ');
+                rest = after;
+            }
+            _ => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
