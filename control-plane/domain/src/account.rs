@@ -106,6 +106,8 @@ pub struct State {
     pub status: Status,
     /// When it ends by itself, Unix milliseconds; `None`: by hand or by a success.
     pub until_ms: Option<i64>,
+    /// When it began, Unix milliseconds: a success from before it says nothing of it.
+    pub since_ms: i64,
     /// Why, without secrets.
     pub reason: String,
     /// Rises when the state is reset by hand: reports from before are then ignored.
