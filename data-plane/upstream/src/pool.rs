@@ -13,9 +13,12 @@ use rustc_hash::FxHashMap;
 
 use crate::target::Route;
 
+/// By route: since when, and what.
+type Idle<C> = FxHashMap<Arc<Route>, Vec<(Instant, C)>>;
+
 /// Kept connections of kind `C`.
 pub(crate) struct Pool<C> {
-    idle: Mutex<FxHashMap<Arc<Route>, Vec<(Instant, C)>>>,
+    idle: Mutex<Idle<C>>,
     max_idle: usize,
     idle_timeout: Duration,
 }
