@@ -1,1 +1,5 @@
 //! A data-plane node: relays requests and reports usage.
+
+pub mod access_log;
+pub mod metrics;
+pub mod ops;
