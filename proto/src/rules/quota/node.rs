@@ -265,6 +265,11 @@ impl Lease {
         (&self.window_id, self.generation)
     }
 
+    /// Units in hand that are not taken, also of a lease that has run out.
+    pub fn left(&self) -> i64 {
+        self.idle().max(0)
+    }
+
     /// Whether this value says nothing that a new one would not: the caller may drop it. `waiting`: requests queued.
     pub fn is_forgettable(&self, now: i64, waiting: i64) -> bool {
         if waiting > 0 || self.taken > 0 || self.in_use > 0 || self.pending.is_some() {

@@ -1,0 +1,294 @@
+//! Admission: a unit of every limit, or none at all. Meters are taken in the order of their ids, so that two requests
+//! never wait for each other; and nothing is held while waiting.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use proto::rules::quota::node::Unit;
+use smallvec::SmallVec;
+
+use crate::{
+    Compiled, Limits, Permit, Policy, Refusal,
+    cell::{Cell, News, Patience, Place},
+    permit::Taken,
+};
+
+/// A control plane that has been away for so long is not waited for, milliseconds.
+const AWAY_MS: i64 = 2_000;
+
+type Sorted<'a> = SmallVec<[&'a Compiled; 4]>;
+
+/// What a try came to.
+enum Tried<'l> {
+    Admitted(SmallVec<[Taken; 3]>),
+    Refused(Refusal),
+    Wait(usize, Place<'l>),
+    /// The control plane is away, and this limit is what is missing.
+    Away(usize),
+}
+
+/// A unit that a waiting request was given, and of which limit.
+struct Given {
+    index: usize,
+    cell: Arc<Cell>,
+    unit: Unit,
+}
+
+impl Limits {
+    /// Admits a request under all of `demands`, or under none. With units in hand it does not wait; else it waits for
+    /// the control plane's answer, until `deadline` at the latest. That nothing is free is an answer.
+    ///
+    /// # Errors
+    /// The limit that refused, with its figures.
+    pub async fn admit(
+        self: &Arc<Self>,
+        demands: &[&Compiled],
+        deadline: Instant,
+    ) -> Result<Permit, Refusal> {
+        self.admit_with(demands, deadline, false).await
+    }
+
+    /// Likewise, but waits on when no concurrency slot is free, first come first served, until `deadline`. What bounds
+    /// the number of those who wait is the caller's.
+    ///
+    /// # Errors
+    /// The limit that refused, with its figures.
+    pub async fn admit_queued(
+        self: &Arc<Self>,
+        demands: &[&Compiled],
+        deadline: Instant,
+    ) -> Result<Permit, Refusal> {
+        self.admit_with(demands, deadline, true).await
+    }
+
+    async fn admit_with(
+        self: &Arc<Self>,
+        demands: &[&Compiled],
+        deadline: Instant,
+        patient: bool,
+    ) -> Result<Permit, Refusal> {
+        if demands.is_empty() {
+            return Ok(Permit { limits: self.clone(), taken: SmallVec::new() });
+        }
+        let mut sorted: Sorted<'_> = demands.iter().copied().collect();
+        sorted.sort_unstable_by(|a, b| a.meter.cmp(&b.meter));
+        sorted.dedup_by(|a, b| a.meter == b.meter);
+        let patience = Patience { deadline: self.ms(deadline), patient };
+        let mut given = None;
+        loop {
+            match self.try_all(&sorted, patience, given.take()) {
+                Tried::Admitted(taken) => {
+                    self.counters.admitted.fetch_add(1, Ordering::Relaxed);
+                    return Ok(Permit { limits: self.clone(), taken });
+                }
+                Tried::Refused(refusal) => return Err(self.refused(refusal)),
+                Tried::Away(index) => return self.without_control(&sorted, index),
+                Tried::Wait(index, place) => match self.wait(sorted[index], place, deadline).await {
+                    Ok(Some((cell, unit))) => given = Some(Given { index, cell, unit }),
+                    Ok(None) => return self.without_control(&sorted, index),
+                    Err(refusal) => return Err(self.refused(refusal)),
+                },
+            }
+        }
+    }
+
+    /// Waits in the queue; `None`: no answer came in time.
+    async fn wait(
+        &self,
+        limit: &Compiled,
+        mut place: Place<'_>,
+        deadline: Instant,
+    ) -> Result<Option<(Arc<Cell>, Unit)>, Refusal> {
+        let news = tokio::time::timeout_at(deadline.into(), &mut place.hear).await;
+        let now = self.ms(Instant::now());
+        match news {
+            Ok(Ok(News::Unit(unit))) => Ok(Some((place.cell.clone(), unit))),
+            Ok(Ok(News::Exhausted { said, at, resets_at })) => {
+                Err(Refusal::exhausted(limit, &said, at, resets_at, now))
+            }
+            // The queue never lets go of a request without a word: this arm stands for the type's sake.
+            Ok(Err(_)) => Ok(None),
+            Err(_) => {
+                let figures = place.cell.state.lock().lease.figures(now).exhausted;
+                match figures {
+                    Some(said) => Err(Refusal::exhausted(limit, &said, now, None, now)),
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+
+    fn try_all(&self, sorted: &Sorted<'_>, patience: Patience, mut given: Option<Given>) -> Tried<'_> {
+        let now = self.ms(Instant::now());
+        let mut taken: SmallVec<[Taken; 3]> = SmallVec::new();
+        for (index, limit) in sorted.iter().enumerate() {
+            let own = given.take_if(|given| given.index == index);
+            match self.take(limit, own, patience, now) {
+                Ok(one) => taken.push(one),
+                Err(blocked) => {
+                    self.give_back(taken, given, now);
+                    return match blocked {
+                        Blocked::Refused(refusal) => Tried::Refused(refusal),
+                        Blocked::Wait(place) => Tried::Wait(index, place),
+                        Blocked::Away => Tried::Away(index),
+                    };
+                }
+            }
+        }
+        if self.commit(&mut taken, now) {
+            Tried::Admitted(taken)
+        } else {
+            self.try_all(sorted, patience, None)
+        }
+    }
+
+    fn take(
+        &self,
+        limit: &Compiled,
+        given: Option<Given>,
+        patience: Patience,
+        now: i64,
+    ) -> Result<Taken, Blocked<'_>> {
+        let taken = |cell: &Arc<Cell>, unit| Taken {
+            cell: cell.clone(),
+            unit: Some(unit),
+            kind: limit.kind,
+            limit_id: limit.limit_id.clone(),
+            amount: limit.amount,
+            lease_left: 0,
+            window_id: Arc::default(),
+        };
+        if let Some(given) = given {
+            return Ok(taken(&given.cell, given.unit));
+        }
+        loop {
+            let cell = self.cells.get_or_new(&limit.meter, limit.kind, now);
+            let mut state = cell.state.lock();
+            if state.dead {
+                continue;
+            }
+            if state.lease.meter() != limit.kind {
+                // The limit was made into another under the same id: nothing of the old one's lease is of use.
+                state.dead = true;
+                drop(state);
+                self.cells.remove(&cell);
+                continue;
+            }
+            if let Some(unit) = state.take(now) {
+                return Ok(taken(&cell, unit));
+            }
+            if let Some(News::Exhausted { said, at, resets_at }) = state.hopeless(now, limit.amount, patience)
+            {
+                return Err(Blocked::Refused(Refusal::exhausted(limit, &said, at, resets_at, now)));
+            }
+            if self.is_away(now) {
+                return Err(Blocked::Away);
+            }
+            let (ticket, hear) = state.enqueue(limit.amount, patience);
+            self.schedule(&cell, &mut state, now);
+            drop(state);
+            return Err(Blocked::Wait(Place { limits: self, cell, ticket, hear }));
+        }
+    }
+
+    /// Uses what was taken. `false`: a lease was replaced in between; everything is given back.
+    fn commit(&self, taken: &mut SmallVec<[Taken; 3]>, now: i64) -> bool {
+        for index in 0..taken.len() {
+            let one = &mut taken[index];
+            let Some(unit) = one.unit else { continue };
+            let mut state = one.cell.state.lock();
+            let used = state.lease.commit(unit, now);
+            let figures = state.lease.window();
+            one.window_id = figures.0.clone();
+            one.lease_left = state.lease.left();
+            self.schedule(&one.cell, &mut state, now);
+            drop(state);
+            if !used {
+                let rest = taken.drain(index + 1..).collect();
+                self.give_back(rest, None, now);
+                // What is committed already stays so: slots end, a request that was spent stays spent.
+                taken.truncate(index);
+                self.end_slots(taken, now);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn end_slots(&self, taken: &mut SmallVec<[Taken; 3]>, now: i64) {
+        for one in taken.drain(..) {
+            let Some(unit) = one.unit else { continue };
+            let mut state = one.cell.state.lock();
+            state.lease.end(unit, now);
+            state.dispatch(now);
+            self.schedule(&one.cell, &mut state, now);
+        }
+    }
+
+    fn give_back(&self, taken: SmallVec<[Taken; 3]>, given: Option<Given>, now: i64) {
+        let taken = taken.into_iter().filter_map(|one| Some((one.cell, one.unit?)));
+        for (cell, unit) in taken.chain(given.map(|given| (given.cell, given.unit))) {
+            let mut state = cell.state.lock();
+            state.lease.cancel(unit);
+            state.dispatch(now);
+            self.schedule(&cell, &mut state, now);
+        }
+    }
+
+    /// The control plane could not be asked about one limit.
+    fn without_control(self: &Arc<Self>, sorted: &Sorted<'_>, index: usize) -> Result<Permit, Refusal> {
+        if self.policy() == Policy::Refuse {
+            return Err(self.refused(Refusal::control_lost(sorted[index])));
+        }
+        let now = self.ms(Instant::now());
+        let mut taken: SmallVec<[Taken; 3]> = SmallVec::new();
+        for limit in sorted {
+            let cell = self.cells.get_or_new(&limit.meter, limit.kind, now);
+            let unit = {
+                let mut state = cell.state.lock();
+                if state.dead { None } else { state.take(now) }
+            };
+            taken.push(Taken {
+                cell,
+                unit,
+                kind: limit.kind,
+                limit_id: limit.limit_id.clone(),
+                amount: limit.amount,
+                lease_left: 0,
+                window_id: Arc::default(),
+            });
+        }
+        // A unit whose lease was replaced meanwhile is void, and the request goes on uncounted there.
+        for index in 0..taken.len() {
+            let one = &mut taken[index];
+            let Some(unit) = one.unit else { continue };
+            let mut state = one.cell.state.lock();
+            if !state.lease.commit(unit, now) {
+                one.unit = None;
+            }
+            self.schedule(&one.cell, &mut state, now);
+        }
+        self.counters.overdrawn.fetch_add(1, Ordering::Relaxed);
+        Ok(Permit { limits: self.clone(), taken })
+    }
+
+    fn refused(&self, refusal: Refusal) -> Refusal {
+        let counter = if refusal.control_lost { &self.counters.control_lost } else { &self.counters.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+        refusal
+    }
+
+    fn is_away(&self, now: i64) -> bool {
+        let since = self.away_since.load(Ordering::Relaxed);
+        i64::try_from(since).is_ok_and(|since| now - since >= AWAY_MS)
+    }
+}
+
+/// Why a limit gave no unit at once.
+enum Blocked<'l> {
+    Refused(Refusal),
+    Wait(Place<'l>),
+    Away,
+}
