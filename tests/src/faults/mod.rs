@@ -1,5 +1,7 @@
-//! Fault tools: what can go wrong between two processes, and to one.
+//! Fault tools: what can go wrong between two processes, and a witness of what passed.
 
 mod proxy;
+mod recorder;
 
 pub use proxy::{Mode, Proxy};
+pub use recorder::{Exchange, Recorder};
