@@ -3,12 +3,16 @@
 
 pub mod anthropic;
 pub mod client;
+pub mod decode;
 mod dialect;
 pub mod error;
 pub mod fields;
+pub mod framing;
+pub mod gate;
 pub mod json;
 pub mod models;
 pub mod peek;
 pub mod session;
+pub mod tap;
 
 pub use dialect::{Dialect, Operation};

@@ -1,0 +1,3 @@
+//! How events are cut out of a stream of bytes, by kind of framing.
+
+pub mod sse;
