@@ -1,54 +1,16 @@
 //! What nodes must know, entry by entry, as bytes, with a bounded log of what changed when. Pure: no store, no clock.
 //! The publisher advances it; each node's feed reads from it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
+use domain::snapshot::diff::Name;
+use prost::Message as _;
+use proto::node;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Changes remembered; a feed that is further behind gets a full snapshot.
 const LOG_LIMIT: usize = 65_536;
-
-/// What kind of thing an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// The settings; there is one.
-    Settings,
-    /// A group.
-    Group,
-    /// An account.
-    Account,
-    /// A key.
-    Key,
-}
-
-impl Kind {
-    /// As the wire calls it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Settings => "settings",
-            Self::Group => "group",
-            Self::Account => "account",
-            Self::Key => "key",
-        }
-    }
-}
-
-/// Names an entry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its id.
-    pub id: Arc<str>,
-}
-
-impl Name {
-    /// A name.
-    pub fn new(kind: Kind, id: impl Into<Arc<str>>) -> Self {
-        Self { kind, id: id.into() }
-    }
-}
 
 /// What changed after a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,13 +59,22 @@ impl Catalog {
         self.entries.is_empty()
     }
 
+    /// Names of all entries.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.entries.keys()
+    }
+
     /// Goes on to a number; `None` as bytes: the entry is gone. What is equal to before is no change. Answers how many
     /// entries differ.
-    pub fn advance(&mut self, number: u64, changes: impl IntoIterator<Item = (Name, Option<Bytes>)>) -> usize {
+    pub fn advance(
+        &mut self,
+        number: u64,
+        changes: impl IntoIterator<Item = (Name, Option<Bytes>)>,
+    ) -> usize {
         let mut differing = 0;
         for (name, bytes) in changes {
             let differs = match &bytes {
-                Some(bytes) => self.entries.get(&name) != Some(bytes),
+                Some(bytes) => !self.entries.get(&name).is_some_and(|held| same(held, bytes)),
                 None => self.entries.contains_key(&name),
             };
             if !differs {
@@ -173,6 +144,13 @@ impl Catalog {
             }
         }
     }
+}
+
+/// Whether two encoded entries say the same. Maps are encoded in any order, so bytes that differ may still.
+fn same(held: &Bytes, bytes: &Bytes) -> bool {
+    let decode = |bytes: &Bytes| node::Entry::decode(bytes.as_ref());
+    held == bytes
+        || (held.len() == bytes.len() && matches!((decode(held), decode(bytes)), (Ok(a), Ok(b)) if a == b))
 }
 
 #[cfg(test)]

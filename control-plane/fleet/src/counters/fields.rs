@@ -1,12 +1,11 @@
 //! Fields of a counter row, and their sums as the admin API shows them.
 
-use std::collections::HashMap;
-
 use proto::{
     admin::UsageTotals,
     rules::money,
     types::{Cost, TokenUsage},
 };
+use store::Row;
 
 /// Requests.
 pub const REQUESTS: &str = "r";
@@ -24,6 +23,8 @@ pub const RATED: &str = "cx";
 pub const FIRST_BYTE: &str = "lf";
 /// Sum of total times, microseconds.
 pub const TOTAL_TIME: &str = "lt";
+/// When it was last used, Unix milliseconds: raised, not added.
+pub const LAST_USED: &str = "u";
 
 type Kind = (&'static str, fn(&TokenUsage) -> i64, fn(&mut TokenUsage) -> &mut i64);
 
@@ -96,7 +97,7 @@ impl Share {
 }
 
 /// Adds a row as the store has it to sums.
-pub fn add(totals: &mut UsageTotals, row: &HashMap<String, i64>) {
+pub fn add(totals: &mut UsageTotals, row: &Row) {
     let of = |field: &str| row.get(field).copied().unwrap_or_default();
     totals.requests += of(REQUESTS);
     totals.failed += of(FAILED);

@@ -1,14 +1,10 @@
 //! What one usage record adds to which rows. Pure: the same record always adds the same.
 
-use std::collections::HashMap;
-
 use jiff::tz::TimeZone;
 use proto::types::{Attempt, Retention, UsageRecord};
+use store::Apply;
 
-use super::{Bucket, Dimension, Share, Step, kept_for_ms};
-
-/// A row, a field of it, and what is added.
-pub type Increment = (String, String, i64);
+use super::{Bucket, Dimension, Share, Step, fields, kept_for_ms};
 
 /// Longest model or tag name that gets a row of its own, bytes.
 const NAME_LIMIT: usize = 128;
@@ -16,43 +12,31 @@ const NAME_LIMIT: usize = 128;
 /// thousand invented names must not make ten thousand rows.
 pub const UNKNOWN_MODEL: &str = "(unknown)";
 
-/// What a record adds. Rows whose retention has passed at `now_ms` are left out.
-pub fn increments(
-    record: &UsageRecord,
-    zone: &TimeZone,
-    retention: &Retention,
-    now_ms: i64,
-) -> Vec<Increment> {
+/// Adds what a record counts to an apply. Rows whose retention has passed at `now_ms` are left out.
+pub fn add(apply: &mut Apply, record: &UsageRecord, zone: &TimeZone, retention: &Retention, now_ms: i64) {
     let at_ms = began_ms(record).unwrap_or(now_ms);
-    let buckets: Vec<Bucket> = Step::ALL
+    let expiry = |bucket: &Bucket| Some(bucket.end_ms()? + kept_for_ms(bucket.step, retention)?);
+    let buckets: Vec<(Bucket, Option<i64>)> = Step::ALL
         .into_iter()
-        .filter(|step| kept_for_ms(*step, retention).is_none_or(|kept| at_ms >= now_ms - kept))
         .map(|step| Bucket::holding(step, at_ms, zone))
+        .map(|bucket| (expiry(&bucket), bucket))
+        .filter(|(expires, _)| expires.is_none_or(|expires| expires > now_ms))
+        .map(|(expires, bucket)| (bucket, expires))
         .collect();
-    let mut list = Vec::new();
     for (dimension, id, share) in shares(record) {
-        for bucket in buckets.iter().filter(|bucket| dimension.steps().contains(&bucket.step)) {
+        for (bucket, expires) in &buckets {
+            if !dimension.steps().contains(&bucket.step) {
+                continue;
+            }
             let row = bucket.row(dimension, &id);
-            list.extend(share.fields().into_iter().map(|(field, by)| (row.clone(), field.to_owned(), by)));
-        }
-    }
-    list
-}
-
-/// Joins increments of equal row and field, in order of first appearance.
-pub fn joined(increments: impl IntoIterator<Item = Increment>) -> Vec<Increment> {
-    let mut places: HashMap<(String, String), usize> = HashMap::new();
-    let mut list: Vec<Increment> = Vec::new();
-    for (row, field, by) in increments {
-        match places.get(&(row.clone(), field.clone())) {
-            Some(at) => list[*at].2 = list[*at].2.saturating_add(by),
-            None => {
-                places.insert((row.clone(), field.clone()), list.len());
-                list.push((row, field, by));
+            for (field, by) in share.fields() {
+                apply.add(&row, *expires, field, by);
+            }
+            if bucket.step == Step::Total && dimension.keeps_last_use() {
+                apply.raise(&row, None, fields::LAST_USED, at_ms.min(now_ms).max(0));
             }
         }
     }
-    list
 }
 
 /// When a request began, Unix milliseconds: its own word, or that of its first attempt.
@@ -96,7 +80,7 @@ fn shares(record: &UsageRecord) -> Vec<(Dimension, String, Share)> {
 fn whole(record: &UsageRecord) -> Share {
     let mut share = Share {
         requests: 1,
-        failed: record.outcome != "ok" && record.outcome != "client_gone",
+        failed: failed(&record.outcome),
         estimated: record.estimated || record.attempts.iter().any(|attempt| attempt.estimated),
         first_byte_us: record.first_byte_us,
         total_us: record.total_us,
@@ -119,7 +103,7 @@ fn by(record: &UsageRecord, id: fn(&Attempt) -> &String) -> Vec<(String, Share)>
         let share = &mut list[at].1;
         share.attempt(attempt.usage.as_ref(), attempt.cost.as_ref());
         // The last attempt there decides whether the request failed there.
-        share.failed = attempt.outcome != "ok" && attempt.outcome != "client_gone";
+        share.failed = failed(&attempt.outcome);
         share.estimated |= attempt.estimated;
         share.first_byte_us = share.first_byte_us.saturating_add(attempt.first_event_us);
         share.total_us = share.total_us.saturating_add(attempt.total_us);
@@ -127,10 +111,14 @@ fn by(record: &UsageRecord, id: fn(&Attempt) -> &String) -> Vec<(String, Share)>
     list
 }
 
+fn failed(outcome: &str) -> bool {
+    !matches!(outcome, "ok" | "client_gone")
+}
+
 /// The model asked for, if it is one that exists or that anything was used of.
 fn model(record: &UsageRecord, whole: &Share) -> String {
     let asked = cut(&record.model);
-    let known = whole.tokens.all() > 0 || proto::rules::family::of(asked) != "other";
+    let known = whole.tokens.all() > 0 || proto::rules::family::of(asked) != proto::rules::family::OTHER;
     if known && !asked.is_empty() { asked.to_owned() } else { UNKNOWN_MODEL.to_owned() }
 }
 

@@ -64,6 +64,21 @@ impl Dimension {
         }
     }
 
+    /// Whether rows of all time note when the thing was last used.
+    pub const fn keeps_last_use(self) -> bool {
+        matches!(self, Self::Key | Self::Account)
+    }
+
+    /// The one partition that rows of this dimension and id lie in; `None`: any.
+    pub fn partition(self, id: &str) -> Option<u32> {
+        let key = match self {
+            Self::Key => id,
+            Self::KeyModel => id.split('/').next().unwrap_or(id),
+            _ => return None,
+        };
+        Some(proto::rules::usage::partition(key))
+    }
+
     /// Steps that rows of this dimension are kept in. Pairs are not kept by the minute.
     pub const fn steps(self) -> &'static [Step] {
         match self {
@@ -118,6 +133,7 @@ pub struct Bucket {
     pub label: String,
     /// Begin, Unix milliseconds; 0 for all time.
     pub start_ms: i64,
+    end_ms: i64,
 }
 
 impl Bucket {
@@ -145,9 +161,10 @@ impl Bucket {
     }
 
     fn starting(step: Step, at: DateTime, zone: &TimeZone) -> Self {
-        let start_ms = match step {
-            Step::Total => 0,
-            _ => zone.to_zoned(at).map_or(0, |zoned| zoned.timestamp().as_millisecond()),
+        let instant = |at| zone.to_zoned(at).map_or(0, |zoned| zoned.timestamp().as_millisecond());
+        let (start_ms, end_ms) = match step {
+            Step::Total => (0, i64::MAX),
+            _ => (instant(at), next(step, at).map_or(i64::MAX, instant)),
         };
         let date = at.date();
         let label = match step {
@@ -157,7 +174,12 @@ impl Bucket {
             Step::Month => format!("{:04}-{:02}", date.year(), date.month()),
             Step::Total => "-".to_owned(),
         };
-        Self { step, label, start_ms }
+        Self { step, label, start_ms, end_ms }
+    }
+
+    /// Its end, Unix milliseconds; `None` for all time.
+    pub fn end_ms(&self) -> Option<i64> {
+        (self.step != Step::Total).then_some(self.end_ms)
     }
 
     /// Row of one thing in this bucket.

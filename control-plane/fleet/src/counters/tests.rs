@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use prost_types::Timestamp;
 use proto::types::{Attempt, Cost, Retention, TokenUsage, UsageRecord};
+use store::{Apply, RowChange};
 
 use super::*;
 
@@ -41,10 +42,12 @@ fn record() -> UsageRecord {
 }
 
 fn rows(record: &UsageRecord) -> BTreeMap<(String, String), i64> {
-    joined(increments(record, &shanghai(), &Retention::default(), AT))
-        .into_iter()
-        .map(|(row, field, by)| ((row, field), by))
-        .collect()
+    let mut apply = Apply::default();
+    add(&mut apply, record, &shanghai(), &Retention::default(), AT);
+    let fields = |(row, change): (String, RowChange)| {
+        change.add.into_iter().map(move |(field, by)| ((row.clone(), field), by))
+    };
+    apply.rows.into_iter().flat_map(fields).collect()
 }
 
 #[test]
@@ -81,9 +84,15 @@ fn an_invented_model_gets_no_row_of_its_own() {
 #[test]
 fn rows_that_retention_has_ended_are_not_written() {
     let late = AT + 40 * 86_400_000;
-    let list = increments(&record(), &shanghai(), &Retention::default(), late);
-    assert!(list.iter().all(|(row, ..)| !row.starts_with("minute/") && !row.starts_with("hour/")));
-    assert!(list.iter().any(|(row, ..)| row.starts_with("day/2026-11-21/")));
+    let mut apply = Apply::default();
+    add(&mut apply, &record(), &shanghai(), &Retention::default(), late);
+    assert!(apply.rows.keys().all(|row| !row.starts_with("minute/") && !row.starts_with("hour/")));
+    let day = &apply.rows["day/2026-11-21/overall/"];
+    assert_eq!(
+        day.expires_at_ms,
+        Some(Bucket::holding(Step::Day, AT, &shanghai()).start_ms + 401 * 86_400_000)
+    );
+    assert_eq!(apply.rows["total/-/key/k1"].raise["u"], AT);
 }
 
 #[test]

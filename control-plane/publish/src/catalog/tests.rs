@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::snapshot::diff::Kind;
 use proptest::prelude::*;
 
 use super::*;
@@ -21,6 +22,26 @@ fn what_is_equal_is_not_said_again() {
     assert_eq!(catalog.advance(7, [set("a", "1")]), 0);
     let part = catalog.since(6, None, 1000).unwrap();
     assert_eq!(part, Changed { to: 7, ..Changed::default() });
+}
+
+#[test]
+fn the_order_of_a_map_is_no_difference() {
+    let entry = |order: [&str; 2]| {
+        // Two encodings of one message: the map's entries in either order.
+        let mut bytes = Vec::new();
+        for service in order {
+            let one = node::KeyEntry {
+                service_multipliers: [(service.to_owned(), 2.0)].into(),
+                ..node::KeyEntry::default()
+            };
+            let entry = node::Entry { entry: Some(node::entry::Entry::Key(one)) };
+            bytes.extend(entry.encode_to_vec());
+        }
+        (name("a"), Some(Bytes::from(bytes)))
+    };
+    let mut catalog = Catalog::new([], 0);
+    assert_eq!(catalog.advance(1, [entry(["x", "y"])]), 1);
+    assert_eq!(catalog.advance(2, [entry(["y", "x"])]), 0);
 }
 
 #[test]
