@@ -1,0 +1,26 @@
+//! Removes what has an end and has reached it: sessions, tokens, notes of request ids.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{IdempotencyKey, Session};
+
+use crate::driver::{Job, Turn};
+
+pub struct SweepEnded;
+
+#[async_trait]
+impl Job for SweepEnded {
+    fn name(&self) -> &'static str {
+        "sweep_ended"
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(600)
+    }
+
+    async fn run(&self, turn: &Turn) -> anyhow::Result<u64> {
+        let sessions = turn.store.sweep::<Session>(turn.now_ms).await?;
+        Ok(sessions + turn.store.sweep::<IdempotencyKey>(turn.now_ms).await?)
+    }
+}
