@@ -3,3 +3,5 @@
 pub mod access_log;
 pub mod metrics;
 pub mod ops;
+pub mod pumps;
+pub mod records;

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use limits::Compiled;
 use proto::{
     node,
     rules::key_hash::{self, Digest, Pepper},
@@ -98,6 +99,8 @@ pub(crate) fn key(wire: &node::KeyEntry) -> Result<Key, Why> {
     if wire.id.is_empty() {
         return Err("it has no id".into());
     }
+    let limits =
+        wire.limits.iter().map(|wire_limit| limit(&wire.id, wire_limit)).collect::<Result<_, _>>()?;
     Ok(Key {
         id: wire.id.into(),
         name: wire.name.into(),
@@ -114,7 +117,7 @@ pub(crate) fn key(wire: &node::KeyEntry) -> Result<Key, Why> {
             .into_iter()
             .map(|(family, wire)| Ok((family, binding(wire)?)))
             .collect::<Result<_, Why>>()?,
-        limits: wire.limits,
+        limits,
         multipliers: multipliers(wire.service_multipliers)?,
         user_id: wire.user_id.into(),
         tags: wire.tags,
@@ -132,6 +135,14 @@ fn hash(wire: &node::KeyHash) -> Result<Hash, Why> {
     };
     let digest = Digest::from_slice(&wire.digest).ok_or("a hash has not 32 bytes")?;
     Ok(Hash { scheme, digest, until_ms: some(wire.until_ms) })
+}
+
+/// A limit that cannot be enforced must not be left out: the whole key is refused.
+fn limit(key_id: &str, wire: &types::Limit) -> Result<Compiled, Why> {
+    Compiled::new(key_id, wire).map_err(|violations| {
+        let violations: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        format!("limit `{}`: {}", wire.id, violations.join("; "))
+    })
 }
 
 /// `all` among them means no bound; `codex` is version 1's word for `openai`.

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
-use proto::{
-    rules::{
-        ids::{AccountId, GroupId, KeyId, UserId},
-        key_hash::Digest,
-    },
-    types,
+use limits::Compiled;
+use proto::rules::{
+    ids::{AccountId, GroupId, KeyId, UserId},
+    key_hash::Digest,
 };
 
 use crate::{Network, Pattern, from_proto::Source};
@@ -119,7 +117,7 @@ pub struct Key {
     /// By platform family.
     pub binding: BTreeMap<String, Binding>,
     /// Limits that its requests must pass.
-    pub limits: Vec<types::Limit>,
+    pub limits: Vec<Compiled>,
     /// By service: factor on the rated cost.
     pub multipliers: BTreeMap<String, f64>,
     /// Its owner; empty: none.

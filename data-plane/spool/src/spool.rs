@@ -209,6 +209,13 @@ impl Spool {
         self.source(epoch)?.read(self.shared.fs.as_ref(), after, records, bytes)
     }
 
+    /// Whether an epoch has synced outcomes after a sequence that wait for their acknowledgement. Costs next to nothing.
+    pub fn pending(&self, epoch: &Epoch, after: u64) -> bool {
+        let Ok(source) = self.source(epoch) else { return false };
+        let ledger = source.ledger.lock();
+        ledger.unacked.iter().any(|waiting| waiting.back().is_some_and(|last| *last > after))
+    }
+
     /// Takes an acknowledgement: all of a partition up to a sequence is applied. One that says less than an earlier
     /// one changes nothing.
     pub fn acked(&self, epoch: &Epoch, partition: u32, applied: u64) {
