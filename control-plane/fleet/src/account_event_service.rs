@@ -45,7 +45,11 @@ impl AccountEvents {
     async fn merge(&self, node: &str, id: &str, events: &[AccountEvent]) -> store::Result<()> {
         let now_ms = clock::unix_ms();
         let apply = |account: &mut Account| {
-            events.iter().fold(false, |changed, event| verdicts::merge(account, event, now_ms) || changed)
+            let mut changed = false;
+            for event in events {
+                changed |= verdicts::merge(account, event, now_ms);
+            }
+            changed
         };
         // The copy at hand tells most repetitions from news without asking the store.
         if let Some(held) = self.view.get::<Account>(id) {
