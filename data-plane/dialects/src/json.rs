@@ -6,7 +6,7 @@
 
 mod lexical;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use lexical::plain_run;
 
