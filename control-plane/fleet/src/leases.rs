@@ -11,7 +11,7 @@ use proto::{
         ids::MeterId,
         quota::{
             Meter,
-            store::{Exhausted, Op, Orphans, Outcome, Policy, Report, Row, Want},
+            store::{Exhausted, Grant, Op, Orphans, Outcome, Policy, Report, Row, Want},
         },
         window,
     },
@@ -51,6 +51,7 @@ pub(crate) struct Leases {
 /// What one meter was asked.
 #[derive(Default)]
 struct Ask {
+    sequence: u64,
     report: Option<Report>,
     want: Option<Want>,
 }
@@ -74,11 +75,12 @@ impl Leases {
             }
         }
         let mut asks: BTreeMap<String, Ask> = BTreeMap::new();
+        let new = || Ask { sequence: request.sequence, ..Ask::default() };
         for report in &request.reports {
-            asks.entry(report.meter.clone()).or_default().report = Some(Report::from_wire(report));
+            asks.entry(report.meter.clone()).or_insert_with(new).report = Some(Report::from_wire(report));
         }
         for want in &request.wants {
-            asks.entry(want.meter.clone()).or_default().want = Some(Want::from_wire(want));
+            asks.entry(want.meter.clone()).or_insert_with(new).want = Some(Want::from_wire(want));
         }
         let mut response = LeaseResponse {
             sequence: request.sequence,
@@ -113,7 +115,8 @@ impl Leases {
         let Some(policy) = self.policy(meter).await? else {
             let unknown =
                 Exhausted { retry_in_ms: UNKNOWN_RETRY_MS, used: 0, leased: 0, resets_in_ms: 0, amount: 0 };
-            return Ok(Outcome { exhausted: ask.want.map(|_| unknown), ..Outcome::default() });
+            let grant = ask.report.as_ref().map(Grant::void);
+            return Ok(Outcome { grant, exhausted: ask.want.map(|_| unknown), ..Outcome::default() });
         };
         if policy.meter == Meter::Concurrency && ask.want.is_some() {
             // Noted before anything is granted, so that the end of this epoch finds every slot.
@@ -122,6 +125,7 @@ impl Leases {
         let op = Op::Lease {
             node: holder.node.clone(),
             epoch: holder.epoch.clone(),
+            sequence: ask.sequence,
             report: ask.report,
             want: ask.want,
         };

@@ -29,6 +29,15 @@ enum Tried<'l> {
     Away(usize),
 }
 
+/// How waiting ended.
+enum Waited {
+    Unit(Arc<Cell>, Unit),
+    /// The meter was replaced by another.
+    Replaced,
+    /// The control plane did not answer in time.
+    NoAnswer,
+}
+
 /// A unit that a waiting request was given, and of which limit.
 struct Given {
     index: usize,
@@ -85,37 +94,33 @@ impl Limits {
                 }
                 Tried::Refused(refusal) => return Err(self.refused(refusal)),
                 Tried::Away(index) => return self.without_control(&sorted, index),
-                Tried::Wait(index, place) => match self.wait(sorted[index], place, deadline).await {
-                    Ok(Some((cell, unit))) => given = Some(Given { index, cell, unit }),
-                    Ok(None) => return self.without_control(&sorted, index),
-                    Err(refusal) => return Err(self.refused(refusal)),
+                Tried::Wait(index, place) => match self.wait(sorted[index], place, deadline).await? {
+                    Waited::Unit(cell, unit) => given = Some(Given { index, cell, unit }),
+                    Waited::Replaced => {}
+                    Waited::NoAnswer => return self.without_control(&sorted, index),
                 },
             }
         }
     }
 
-    /// Waits in the queue; `None`: no answer came in time.
+    /// Waits in the queue.
     async fn wait(
         &self,
         limit: &Compiled,
         mut place: Place<'_>,
         deadline: Instant,
-    ) -> Result<Option<(Arc<Cell>, Unit)>, Refusal> {
+    ) -> Result<Waited, Refusal> {
         let news = tokio::time::timeout_at(deadline.into(), &mut place.hear).await;
         let now = self.ms(Instant::now());
+        let refuse =
+            |said, at, resets_at| Err(self.refused(Refusal::exhausted(limit, &said, at, resets_at, now)));
         match news {
-            Ok(Ok(News::Unit(unit))) => Ok(Some((place.cell.clone(), unit))),
-            Ok(Ok(News::Exhausted { said, at, resets_at })) => {
-                Err(Refusal::exhausted(limit, &said, at, resets_at, now))
-            }
-            // The queue never lets go of a request without a word: this arm stands for the type's sake.
-            Ok(Err(_)) => Ok(None),
+            Ok(Ok(News::Unit(unit))) => Ok(Waited::Unit(place.cell.clone(), unit)),
+            Ok(Ok(News::Exhausted { said, at, resets_at })) => refuse(said, at, resets_at),
+            Ok(Err(_)) => Ok(Waited::Replaced),
             Err(_) => {
-                let figures = place.cell.state.lock().lease.figures(now).exhausted;
-                match figures {
-                    Some(said) => Err(Refusal::exhausted(limit, &said, now, None, now)),
-                    None => Ok(None),
-                }
+                let said = place.cell.state.lock().lease.figures(now).exhausted;
+                said.map_or(Ok(Waited::NoAnswer), |said| refuse(said, now, None))
             }
         }
     }
@@ -171,7 +176,7 @@ impl Limits {
             }
             if state.lease.meter() != limit.kind {
                 // The limit was made into another under the same id: nothing of the old one's lease is of use.
-                state.dead = true;
+                state.die();
                 drop(state);
                 self.cells.remove(&cell);
                 continue;

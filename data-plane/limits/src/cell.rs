@@ -97,6 +97,12 @@ impl State {
         (ticket, hear)
     }
 
+    /// Makes this value void: those who wait look the meter up again.
+    pub(crate) fn die(&mut self) {
+        self.dead = true;
+        self.queue.clear();
+    }
+
     /// Takes a request out of the queue.
     fn leave(&mut self, ticket: u64) {
         if let Ok(at) = self.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket) {

@@ -102,6 +102,12 @@ pub struct Lease {
     /// Whether the store has confirmed the present totals.
     confirmed: bool,
     pending: Option<Pending>,
+    /// Sequence of the newest need that was sent.
+    asked: u64,
+    /// When something was last asked, or reported.
+    said_at: i64,
+    /// Sequence of the newest answer that came, believed or not.
+    heard: u64,
     dry: Option<Dry>,
     hinted_at: i64,
     rate: Rate,
@@ -150,6 +156,9 @@ impl Lease {
             adopted: false,
             confirmed: true,
             pending: None,
+            asked: 0,
+            said_at: i64::MIN / 2,
+            heard: 0,
             dry: None,
             hinted_at: i64::MIN,
             rate: Rate::default(),
@@ -272,7 +281,7 @@ impl Lease {
 
     /// Whether this value says nothing that a new one would not: the caller may drop it. `waiting`: requests queued.
     pub fn is_forgettable(&self, now: i64, waiting: i64) -> bool {
-        if waiting > 0 || self.taken > 0 || self.in_use > 0 || self.pending.is_some() {
+        if waiting > 0 || self.taken > 0 || self.in_use > 0 || self.is_in_doubt() {
             return false;
         }
         // An answer that is still believed was sent at most `ANSWER_MS` ago; until then the window may still be open.
@@ -285,6 +294,12 @@ impl Lease {
 
     fn idle(&self) -> i64 {
         self.granted - self.returned - self.spent - self.in_use - self.taken
+    }
+
+    /// Whether the store may have granted something that was never heard of here: it has to be asked until it answers,
+    /// or nobody would ever give that back.
+    fn is_in_doubt(&self) -> bool {
+        self.asked > self.heard
     }
 
     fn is_over(&self, now: i64) -> bool {

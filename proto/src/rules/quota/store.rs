@@ -84,6 +84,8 @@ pub struct Holder {
     pub expires_at_ms: i64,
     /// Whether it fell silent beyond its lease's end. What it holds stays counted.
     pub suspect: bool,
+    /// Sequence of the newest message that was heard.
+    pub sequence: u64,
     /// When it was last asked to give back.
     pub pleaded_at_ms: i64,
     /// Whether it was heard from since.
@@ -101,6 +103,9 @@ pub enum Op {
         node: String,
         /// Its epoch.
         epoch: String,
+        /// Sequence of the message: a need in an older message than was heard is not served, since its answer would
+        /// not be believed.
+        sequence: u64,
         /// Its running totals.
         report: Option<Report>,
         /// Its need.
@@ -178,6 +183,14 @@ pub struct Exhausted {
     pub amount: i64,
 }
 
+/// Who speaks.
+#[derive(Clone, Copy, Debug)]
+struct Caller<'a> {
+    node: &'a str,
+    epoch: &'a str,
+    sequence: u64,
+}
+
 /// What came of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -199,8 +212,9 @@ impl Row {
         self.sweep(policy);
         let mut outcome = Outcome::default();
         match op {
-            Op::Lease { node, epoch, report, want } => {
-                self.lease(policy, node, epoch, report.as_ref(), *want, &mut outcome);
+            Op::Lease { node, epoch, sequence, report, want } => {
+                let caller = Caller { node, epoch, sequence: *sequence };
+                self.lease(policy, caller, report.as_ref(), *want, &mut outcome);
             }
             Op::End { epoch } => self.end(policy, epoch),
             Op::WriteOff { epoch } => self.write_off(policy, epoch),
@@ -302,58 +316,64 @@ impl Row {
     fn lease(
         &mut self,
         policy: &Policy,
-        node: &str,
-        epoch: &str,
+        caller: Caller<'_>,
         report: Option<&Report>,
         want: Option<Want>,
         outcome: &mut Outcome,
     ) {
-        let was_suspect = self.holders.get(epoch).is_some_and(|holder| holder.suspect);
-        if let Some(report) = report {
-            self.report(policy, node, epoch, report);
+        let was_suspect = self.holders.get(caller.epoch).is_some_and(|holder| holder.suspect);
+        // A reserve opens no window.
+        let want = want
+            .filter(|want| want.waiting > 0 || policy.meter != Meter::Requests || !self.window_id.is_empty());
+        if want.is_some() {
+            self.open_window(policy);
         }
-        if let Some(want) = want {
-            outcome.exhausted = self.want(policy, node, epoch, want, outcome);
+        let fresh = self.hear(policy, caller, report);
+        if let Some(want) = want.filter(|_| fresh) {
+            outcome.exhausted = self.want(policy, caller, want, outcome);
         }
-        let known = self.holders.get(epoch);
-        // A node that reports a lease which is not here learns so: its totals are zero, its generation may be over.
-        if known.is_some() || report.is_some() {
-            let holder = known.cloned().unwrap_or_default();
-            outcome.grant = Some(Grant {
-                window_id: self.window_id.clone(),
-                generation: self.generation,
-                granted: holder.granted,
-                ends_in_ms: self.ends_in_ms(),
-                suspect: was_suspect,
-                spent: holder.spent,
-                returned: holder.returned,
-            });
-        }
+        let holder = self.holders.get(caller.epoch).cloned().unwrap_or_default();
+        outcome.grant = Some(Grant {
+            window_id: self.window_id.clone(),
+            generation: self.generation,
+            granted: holder.granted,
+            ends_in_ms: self.ends_in_ms(),
+            suspect: was_suspect,
+            spent: holder.spent,
+            returned: holder.returned,
+        });
     }
 
-    fn report(&mut self, policy: &Policy, node: &str, epoch: &str, report: &Report) {
-        if report.generation != self.generation || report.window_id != self.window_id {
-            return; // Of a window that is over: nothing of it counts any more.
+    /// Notes that an epoch was heard, and what it reports; whether this is its newest message.
+    fn hear(&mut self, policy: &Policy, caller: Caller<'_>, report: Option<&Report>) -> bool {
+        if policy.meter == Meter::Requests && self.window_id.is_empty() {
+            return true; // Nothing is open, and nothing is asked for that would open it.
         }
-        let (now, ttl_ms) = (self.clock_ms, policy.ttl_ms);
-        if policy.meter == Meter::Concurrency {
-            // Slots that the store does not know cannot be given back to it.
-            let Some(holder) = self.holders.get_mut(epoch) else { return };
-            holder.returned = holder.returned.max(report.returned.min(holder.granted));
-            holder.touch(now, ttl_ms);
-            return;
+        let holder = self.holders.entry(caller.epoch.to_owned()).or_default();
+        if holder.node != caller.node {
+            caller.node.clone_into(&mut holder.node);
         }
-        if report.spent <= 0 && report.returned <= 0 && !self.holds(epoch) {
-            return;
+        let current =
+            |report: &&Report| report.generation == self.generation && report.window_id == self.window_id;
+        if let Some(report) = report.filter(current) {
+            match policy.meter {
+                // Slots that the store does not know cannot be given back to it.
+                Meter::Concurrency => {
+                    holder.returned = holder.returned.max(report.returned.min(holder.granted));
+                }
+                Meter::Requests => {
+                    holder.spent = holder.spent.max(report.spent);
+                    holder.returned = holder.returned.max(report.returned);
+                    // More than was granted: the store has lost a grant (a failover). What was used is used.
+                    holder.granted = holder.granted.max(holder.spent.saturating_add(holder.returned));
+                }
+            }
         }
-        let holder = self.holders.entry(epoch.to_owned()).or_default();
-        holder.node.clear();
-        holder.node.push_str(node);
-        holder.spent = holder.spent.max(report.spent);
-        holder.returned = holder.returned.max(report.returned);
-        // More than was granted: the store has lost a grant (a failover). What was used is used.
-        holder.granted = holder.granted.max(holder.spent.saturating_add(holder.returned));
-        holder.touch(now, ttl_ms);
+        let fresh = caller.sequence > holder.sequence;
+        holder.sequence = holder.sequence.max(caller.sequence);
+        holder.expires_at_ms = holder.expires_at_ms.max(self.clock_ms.saturating_add(policy.ttl_ms));
+        (holder.answered, holder.suspect) = (true, false);
+        fresh && !holder.ended
     }
 
     fn end(&mut self, policy: &Policy, epoch: &str) {
@@ -400,6 +420,21 @@ impl Row {
     }
 }
 
+impl Grant {
+    /// The answer to a report of a meter that is no more: what was used and given back stands, and nothing is held.
+    pub fn void(report: &Report) -> Self {
+        Self {
+            window_id: report.window_id.clone(),
+            generation: report.generation,
+            granted: report.spent.saturating_add(report.returned),
+            ends_in_ms: 0,
+            suspect: false,
+            spent: report.spent,
+            returned: report.returned,
+        }
+    }
+}
+
 impl Holder {
     /// Units that count against the amount.
     pub fn held(&self) -> i64 {
@@ -409,12 +444,6 @@ impl Holder {
     /// Units held and not reported used.
     pub fn idle(&self) -> i64 {
         self.held().saturating_sub(self.spent)
-    }
-
-    fn touch(&mut self, now: i64, ttl_ms: i64) {
-        self.expires_at_ms = self.expires_at_ms.max(now.saturating_add(ttl_ms));
-        self.answered = true;
-        self.suspect = false;
     }
 }
 

@@ -20,6 +20,7 @@ impl Lease {
         if self.first_asked.is_none_or(|first| answered.sequence < first) {
             return;
         }
+        self.heard = self.heard.max(answered.sequence);
         let before = self.granted;
         if !self.place(answered, grant, now) {
             return;
@@ -61,8 +62,10 @@ impl Lease {
         }
         let windowless = self.meter == Meter::Requests && grant.window_id.is_empty();
         if self.adopted && grant.generation == self.generation {
-            // Within a generation windows follow each other: an answer without window, or overtaken, is an older one.
-            if windowless || answered.sequence < self.believed {
+            // Within a generation windows follow each other: an answer without window, or of one that began earlier, is
+            // an older one, however late or early it was asked for.
+            let follows = self.window_id.is_empty() || start_of(&grant.window_id) > start_of(&self.window_id);
+            if windowless || !follows {
                 return false;
             }
         }
@@ -84,6 +87,7 @@ impl Lease {
 
     /// The store had too little free.
     pub fn on_exhausted(&mut self, answered: Answered, said: Exhausted, now: i64) {
+        self.heard = self.heard.max(answered.sequence);
         if self.pending.is_some_and(|pending| pending.sequence == answered.sequence) {
             self.pending = None;
         } else if answered.sequence < self.believed {
@@ -108,4 +112,9 @@ impl Lease {
         self.hinted_at = now;
         self.dry = None;
     }
+}
+
+/// When a window began, from its id; windows without a start come before all others.
+fn start_of(window_id: &str) -> i64 {
+    window_id.rsplit_once(':').and_then(|(_, start)| start.parse().ok()).unwrap_or(i64::MIN)
 }

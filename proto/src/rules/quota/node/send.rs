@@ -33,16 +33,19 @@ impl Lease {
         if let Some(want) = want {
             self.pending = Some(Pending { sequence, sent_at: now, waiting: want.waiting });
             self.first_asked.get_or_insert(sequence);
+            self.asked = sequence;
         }
-        let report =
-            (self.adopted && !self.is_over(now) && self.report_is_due(want.is_some(), now)).then(|| {
-                (self.dirty, self.urgent, self.reported_at) = (false, false, now);
-                // Until the answer comes: do not renew with every message.
-                self.renew_at = if self.holds() { now + ASK_AGAIN_MS } else { i64::MAX };
-                let window_id = self.window_id.to_string();
-                let (generation, spent, returned) = (self.generation, self.spent, self.returned);
-                Report { window_id, generation, spent, returned }
-            });
+        let report = self.report_is_due(want.is_some(), now).then(|| {
+            (self.dirty, self.urgent, self.reported_at) = (false, false, now);
+            // Until the answer comes: do not renew with every message.
+            self.renew_at = if self.holds() { now + ASK_AGAIN_MS } else { i64::MAX };
+            let window_id = self.window_id.to_string();
+            let (generation, spent, returned) = (self.generation, self.spent, self.returned);
+            Report { window_id, generation, spent, returned }
+        });
+        if want.is_some() || report.is_some() {
+            self.said_at = now;
+        }
         if self.is_over(now) {
             (self.dirty, self.urgent, self.renew_at) = (false, false, i64::MAX);
         }
@@ -53,10 +56,13 @@ impl Lease {
     pub fn next_due(&self, waiting: i64, now: i64) -> Option<i64> {
         let mut due = None;
         let mut at = |time: i64| due = Some(due.map_or(time, |other: i64| other.min(time)));
+        if self.urgent {
+            at(now);
+        }
+        if self.is_in_doubt() {
+            at(self.said_at + ASK_AGAIN_MS);
+        }
         if self.adopted && !self.is_over(now) {
-            if self.urgent {
-                at(now);
-            }
             if self.dirty {
                 at(self.reported_at + REPORT_MS);
             }
@@ -78,7 +84,7 @@ impl Lease {
     pub fn reconnected(&mut self) {
         self.pending = None;
         self.dry = None;
-        self.urgent = self.adopted;
+        self.urgent = self.adopted || self.is_in_doubt();
     }
 
     fn want(&self, waiting: i64, now: i64) -> Option<Want> {
@@ -113,9 +119,10 @@ impl Lease {
     }
 
     fn report_is_due(&self, with_want: bool, now: i64) -> bool {
-        self.urgent
-            || (self.dirty && (with_want || now >= self.reported_at + REPORT_MS))
-            || (self.holds() && now >= self.renew_at)
+        let in_doubt = self.is_in_doubt() && now >= self.said_at + ASK_AGAIN_MS;
+        let live = self.adopted && !self.is_over(now);
+        let spent = self.dirty && (with_want || now >= self.reported_at + REPORT_MS);
+        self.urgent || in_doubt || (live && (spent || (self.holds() && now >= self.renew_at)))
     }
 
     /// Whether it holds anything that the store must go on counting for it.

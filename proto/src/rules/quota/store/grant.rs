@@ -1,7 +1,7 @@
 //! How much is granted: at most what is free; what waiting requests need; and a reserve sized by the node's rate, which
 //! shrinks to nothing as free budget shrinks, so that close to the limit every admission is decided here.
 
-use super::{Exhausted, Holder, Outcome, Policy, Row, Want};
+use super::{Caller, Exhausted, Holder, Outcome, Policy, Row, Want};
 use crate::rules::quota::Meter;
 
 /// A reserve lasts a node so many seconds at its present rate.
@@ -16,33 +16,21 @@ impl Row {
     pub(super) fn want(
         &mut self,
         policy: &Policy,
-        node: &str,
-        epoch: &str,
+        caller: Caller<'_>,
         want: Want,
         outcome: &mut Outcome,
     ) -> Option<Exhausted> {
         let waiting = want.waiting.max(0);
-        if policy.meter == Meter::Requests && self.window_id.is_empty() && waiting == 0 {
-            return None; // A reserve opens no window.
-        }
-        self.open_window(policy);
-        let free = self.free(policy.amount);
-        let units = self.size(policy.meter, epoch, waiting, want.rate, free);
-        let now = self.clock_ms;
-        if units > 0 || self.holders.contains_key(epoch) {
-            let holder = self
-                .holders
-                .entry(epoch.to_owned())
-                .or_insert_with(|| Holder { node: node.to_owned(), ..Holder::default() });
+        let units = self.size(policy, caller.epoch, waiting, want.rate);
+        if let Some(holder) = self.holders.get_mut(caller.epoch) {
             holder.granted = holder.granted.saturating_add(units);
-            holder.touch(now, policy.ttl_ms);
         }
         let short = waiting - units;
         if short <= 0 {
-            self.starving.retain(|starving| starving.epoch != epoch);
+            self.starving.retain(|starving| starving.epoch != caller.epoch);
             return None;
         }
-        let retry_in_ms = self.starve(policy, node, epoch, short, outcome);
+        let retry_in_ms = self.starve(policy, caller, short, outcome);
         Some(Exhausted {
             retry_in_ms,
             used: self.used(),
@@ -52,18 +40,19 @@ impl Row {
         })
     }
 
-    fn size(&self, meter: Meter, epoch: &str, waiting: i64, rate: i64, free: i64) -> i64 {
-        let reserve = match meter {
+    fn size(&self, policy: &Policy, epoch: &str, waiting: i64, rate: i64) -> i64 {
+        let free = self.free(policy.amount).max(0);
+        let reserve = match policy.meter {
             // A slot comes back by itself; a reserve of slots would only be missed elsewhere.
             Meter::Concurrency => 0,
             Meter::Requests => {
                 let idle = self.holders.get(epoch).map_or(0, Holder::idle);
                 let target = rate.max(0).saturating_mul(RESERVE_SECONDS).max(LEAST_RESERVE);
                 let others = self.holders.keys().filter(|other| *other != epoch).count() as i64;
-                let share = free.max(0) / (SHARE * (others + 1));
+                let share = free / (SHARE * (others + 1));
                 target.min(share).saturating_sub(idle)
             }
         };
-        waiting.max(reserve).clamp(0, free.max(0))
+        waiting.max(reserve).clamp(0, free)
     }
 }

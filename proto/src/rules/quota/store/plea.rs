@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Policy, Row};
+use super::{Caller, Outcome, Policy, Row};
 use crate::rules::quota::{Meter, RECLAIM_ROUND_MS};
 
 /// Who has not asked again for so long no longer waits, milliseconds.
@@ -54,16 +54,15 @@ impl Row {
     pub(super) fn starve(
         &mut self,
         policy: &Policy,
-        node: &str,
-        epoch: &str,
+        caller: Caller<'_>,
         short: i64,
         outcome: &mut Outcome,
     ) -> i64 {
         let now = self.clock_ms;
-        let since = self.note_starving(node, epoch, short);
+        let since = self.note_starving(caller, short);
         let round_is_due = self.round_at_ms.saturating_add(RECLAIM_ROUND_MS) <= now;
         let (mut rich, mut open) = (false, false);
-        let others = self.holders.iter_mut().filter(|(other, _)| other.as_str() != epoch);
+        let others = self.holders.iter_mut().filter(|(other, _)| other.as_str() != caller.epoch);
         for (other, holder) in others.filter(|(_, holder)| !holder.suspect && holder.idle() > 0) {
             rich = true;
             if round_is_due {
@@ -92,15 +91,15 @@ impl Row {
         }
     }
 
-    fn note_starving(&mut self, node: &str, epoch: &str, short: i64) -> i64 {
+    fn note_starving(&mut self, caller: Caller<'_>, short: i64) -> i64 {
         let now = self.clock_ms;
         self.starving.retain(|one| one.asked_at_ms.saturating_add(FORGOTTEN_AFTER_MS) > now);
-        if let Some(one) = self.starving.iter_mut().find(|one| one.epoch == epoch) {
+        if let Some(one) = self.starving.iter_mut().find(|one| one.epoch == caller.epoch) {
             (one.short, one.asked_at_ms) = (short, now);
             return one.since_ms;
         }
         if self.starving.len() < MOST_STARVING {
-            let (node, epoch) = (node.to_owned(), epoch.to_owned());
+            let (node, epoch) = (caller.node.to_owned(), caller.epoch.to_owned());
             self.starving.push(Starving { node, epoch, short, since_ms: now, asked_at_ms: now });
         }
         now
