@@ -9,6 +9,8 @@ pub mod credentials;
 pub mod headers;
 pub mod mapping;
 pub mod platform;
+#[cfg(test)]
+mod recorded;
 pub mod registry;
 pub mod seen;
 pub mod url;

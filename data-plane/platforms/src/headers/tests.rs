@@ -1,1 +1,147 @@
+use std::collections::BTreeMap;
 
+use dialects::{Dialect, Operation, peek};
+use http::Method;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Credentials, Platform, recorded, registry};
+
+const ACCOUNT_A: &str = "sk-ant-CANARY-of-account-A";
+const ACCOUNT_B: &str = "sk-ant-CANARY-of-account-B";
+const RELAY: &str = "cr_CANARY-of-the-relay-key";
+
+fn credentials(secret: &str) -> Credentials {
+    [("api_key".to_owned(), secret.into())].into()
+}
+
+/// All that goes upstream of a request, as one text.
+fn upstream(platform: &dyn Platform, secret: &str, query: Option<&str>, headers: &HeaderMap) -> String {
+    let (credentials, body) = (credentials(secret), br#"{"model":"m","messages":[]}"#);
+    let mapping = BTreeMap::from([("m".to_owned(), "mapped".to_owned())]);
+    let account = AccountView {
+        base_url: "https://upstream.example",
+        credentials: &credentials,
+        user_agent: "",
+        model_mapping: &mapping,
+    };
+    let peek = peek::peek(Dialect::AnthropicMessages, body).unwrap();
+    let call = Call {
+        operation: Operation::Messages,
+        method: &Method::POST,
+        query,
+        headers,
+        relay_secret: Some(RELAY),
+        model: peek.model.as_deref(),
+        model_span: peek.model_span.as_ref(),
+    };
+    let prepared = platform.prepare(&account, &call).unwrap();
+    let mut text = format!("{} {}\n", prepared.method, prepared.uri);
+    for (name, value) in &prepared.headers {
+        text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+    }
+    text + &String::from_utf8(recorded::sent(body, &prepared.body)).unwrap()
+}
+
+/// Where clients and the proxies before them put keys, and any other name.
+fn name() -> impl Strategy<Value = HeaderName> {
+    prop_oneof![
+        proptest::sample::select(vec![
+            "authorization",
+            "x-api-key",
+            "x-goog-api-key",
+            "api-key",
+            "proxy-authorization",
+            "cookie",
+            "connection",
+            "user-agent",
+            "anthropic-beta",
+            "accept",
+            "content-type",
+            "x-session-id",
+            "x-forwarded-for",
+            "accept-language",
+            "anthropic-version",
+            "host",
+            "accept-encoding",
+            "te",
+            "x-amz-security-token",
+        ])
+        .prop_map(HeaderName::from_static),
+        "[a-z][a-z0-9-]{0,20}".prop_map(|name| name.parse().unwrap()),
+    ]
+}
+
+fn value() -> impl Strategy<Value = HeaderValue> {
+    prop_oneof![
+        Just(RELAY.to_owned()),
+        Just(format!("Bearer {RELAY}")),
+        Just(format!("a={RELAY}; b=c")),
+        "[ -~]{0,20}",
+    ]
+    .prop_map(|value| HeaderValue::from_str(&value).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn g2_a_request_carries_its_own_accounts_secret_and_no_other(
+        given in proptest::collection::vec((name(), value()), 0..20),
+        query in proptest::option::of(prop_oneof![
+            Just(format!("key={RELAY}")), Just(format!("beta=true&x={RELAY}&y=1")), Just("beta=true".to_owned()),
+            Just(format!("k%65y={RELAY}")), Just(RELAY.replace('-', "%2D")),
+        ]),
+    ) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(name, value);
+        }
+        for platform in registry::all() {
+            let (a, b) = (upstream(*platform, ACCOUNT_A, query.as_deref(), &headers), upstream(*platform, ACCOUNT_B, query.as_deref(), &headers));
+            prop_assert!(a.contains(ACCOUNT_A) && !a.contains(ACCOUNT_B), "{}", a);
+            prop_assert!(b.contains(ACCOUNT_B) && !b.contains(ACCOUNT_A));
+            prop_assert_eq!(a.matches("CANARY").count(), 1, "{}", a);
+            prop_assert_eq!(a.matches("host:").count() + a.matches("content-length:").count(), 0);
+            prop_assert!(a.contains("accept-encoding: identity\n"));
+            let spliced = a.ends_with(r#"{"model":"mapped","messages":[]}"#);
+            prop_assert!(spliced);
+        }
+    }
+
+    #[test]
+    fn g2_an_answer_carries_no_accounts_secret(given in proptest::collection::vec((name(), value()), 0..20)) {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-encoding", HeaderValue::from_static("br"));
+        for (name, value) in given {
+            let echo = String::from_utf8_lossy(value.as_bytes()).replace(RELAY, ACCOUNT_A);
+            headers.append(name, HeaderValue::from_str(&echo).unwrap());
+        }
+        let credentials = credentials(ACCOUNT_A);
+        let account = AccountView { base_url: "", credentials: &credentials, user_agent: "", model_mapping: &BTreeMap::new() };
+        for platform in registry::all() {
+            let passed = platform.response_headers(&account, &headers);
+            prop_assert!(passed.values().all(|value| !String::from_utf8_lossy(value.as_bytes()).contains(ACCOUNT_A)));
+            prop_assert!(!passed.contains_key("connection") && !passed.contains_key("set-cookie"));
+            let named = headers.get_all("connection").iter().any(|value| value.as_bytes().windows(16).any(|w| w == b"content-encoding"));
+            prop_assert!(named || passed.contains_key("content-encoding"));
+        }
+    }
+}
+
+#[test]
+fn repeated_headers_stay_in_order() {
+    let mut headers = HeaderMap::new();
+    headers.append("anthropic-beta", HeaderValue::from_static("b"));
+    headers.append("anthropic-beta", HeaderValue::from_static("a"));
+    let text = upstream(registry::all()[0], ACCOUNT_A, None, &headers);
+    assert!(text.find("anthropic-beta: b").unwrap() < text.find("anthropic-beta: a").unwrap());
+}
+
+#[test]
+fn the_upstreams_id_is_found_under_both_names() {
+    let mut headers = HeaderMap::new();
+    assert_eq!(upstream_request_id(&headers), None);
+    headers.insert("x-request-id", HeaderValue::from_static("b"));
+    assert_eq!(upstream_request_id(&headers), Some("b"));
+    headers.insert("request-id", HeaderValue::from_static("a"));
+    assert_eq!(upstream_request_id(&headers), Some("a"));
+}
