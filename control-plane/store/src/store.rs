@@ -11,6 +11,7 @@ use crate::{
     embedded::Embedded,
     error::Result,
     kv::{AuditHead, Identity, Kv, Revision, Status, Told},
+    redis,
     seal::{MasterKey, Sealer},
 };
 
@@ -50,6 +51,18 @@ impl Store {
     /// Opens the store of one process in `directory`, which is made where it is missing.
     pub async fn open_embedded(directory: &Path, master: MasterKey) -> Result<Self> {
         let kv = Embedded::open(directory).await?;
+        Self::over(Arc::new(kv), master).await
+    }
+
+    /// Opens a Redis store: `redis://`, `rediss://`, `redis-sentinel://host,host/service`, `redis+cluster://host,host`.
+    pub async fn open_redis(url: &str, prefix: &str, master: MasterKey) -> Result<Self> {
+        let options = RedisOptions { prefix: prefix.to_owned(), ..RedisOptions::default() };
+        Self::open_redis_with(url, options, master).await
+    }
+
+    /// As [`Store::open_redis`], with other deadlines.
+    pub async fn open_redis_with(url: &str, options: RedisOptions, master: MasterKey) -> Result<Self> {
+        let kv = redis::Handle::open(url, options).await?;
         Self::over(Arc::new(kv), master).await
     }
 

@@ -7,13 +7,12 @@ use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use super::tables as t;
 use crate::{
     error::{Error, Result},
-    kv::{AuditAppend, AuditHead, AuditPage, Event, Feed, Write},
+    events::{FEED_KEEP, read_events, write_events},
+    kv::{AuditAppend, AuditHead, AuditPage, Feed, Write},
 };
 
 type Meta<'t> = Table<'t, &'static str, &'static [u8]>;
 
-/// Revisions that the feed keeps by itself; older readers read everything anew.
-pub(crate) const FEED_KEEP: u64 = 100_000;
 /// Revisions between two trims of the feed.
 const TRIM_EVERY: u64 = 1024;
 
@@ -63,9 +62,8 @@ pub(super) fn push(
     writes: &[Write],
     number: u64,
 ) -> Result<()> {
-    let events: Vec<_> = writes.iter().map(|write| (&write.kind, &write.id, write.put.is_none())).collect();
-    let json = serde_json::to_vec(&events).map_err(|why| Error::corrupt("a feed entry", why))?;
-    transaction.open_table(t::FEED)?.insert(number, json.as_slice())?;
+    let json = write_events(writes)?;
+    transaction.open_table(t::FEED)?.insert(number, json.as_bytes())?;
     if number.is_multiple_of(TRIM_EVERY) {
         trim(transaction, meta, FEED_KEEP)?;
     }
@@ -103,13 +101,6 @@ pub(super) fn changes(
         events.extend(read_events(number.value(), json.value())?);
     }
     Ok(Feed { incarnation, head, events: Some(events) })
-}
-
-/// Events of one revision, as both backends write them.
-pub(crate) fn read_events(number: u64, json: &[u8]) -> Result<Vec<Event>> {
-    let events: Vec<(String, String, bool)> =
-        serde_json::from_slice(json).map_err(|why| Error::corrupt(format!("feed entry {number}"), why))?;
-    Ok(events.into_iter().map(|(kind, id, deleted)| Event { kind, id, number, deleted }).collect())
 }
 
 /// Adds audit entries that were chained onto the head.
