@@ -139,8 +139,14 @@ impl Replica {
 
     /// Starts it again after an end, and waits until it is ready.
     pub async fn restart(&mut self) -> Result<()> {
-        self.process = self.start.launch()?;
+        self.relaunch()?;
         self.process.ready(self.ops, "/health/ready", START).await
+    }
+
+    /// Starts it again without waiting.
+    pub fn relaunch(&mut self) -> Result<()> {
+        self.process = self.start.launch()?;
+        Ok(())
     }
 }
 

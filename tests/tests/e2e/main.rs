@@ -1,0 +1,22 @@
+//! End-to-end tests on real processes. A test that keeps a guarantee (architecture, section 2) has its number in its name.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests: a panic is a failure, and clocks and tasks end with the test"
+)]
+
+mod bad_input;
+mod bed;
+mod books;
+mod configuration;
+mod g10_contract;
+mod g1_bytes;
+mod g2_secrets;
+mod g4_kills;
+mod g4_usage;
+mod g5_outage;
+mod g6_changes;
+mod g7_failover;
+mod g7_streams;
+mod limits;
+mod serving;
