@@ -130,9 +130,11 @@ fn check_pair(platform: &dyn Platform, pair: &Pair, name: &str) {
 fn prepare(platform: &dyn Platform, account: &AccountView<'_>, pair: &Pair) -> Prepared {
     let client = &pair.client;
     let (headers, method) = (headers(&client.headers), client.method.parse::<Method>().unwrap());
-    let peek = (!client.body.is_empty())
-        .then(|| peek::peek(Dialect::AnthropicMessages, client.body.as_bytes()).unwrap())
-        .unwrap_or_default();
+    let peek = if client.body.is_empty() {
+        peek::Peek::default()
+    } else {
+        peek::peek(Dialect::AnthropicMessages, client.body.as_bytes()).unwrap()
+    };
     let call = Call {
         operation: Operation::from_name(&pair.operation).unwrap(),
         method: &method,

@@ -118,9 +118,12 @@ pub struct Message<'a> {
 
 /// Reads an event's fields.
 pub fn read(event: &[u8]) -> Message<'_> {
-    let event = event.strip_prefix(MARK).unwrap_or(event);
+    let mut rest = event.strip_prefix(MARK).unwrap_or(event);
     let mut message = Message::default();
-    for line in event.split(|&byte| byte == b'\n' || byte == b'\r') {
+    while !rest.is_empty() {
+        let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let line = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
         let colon = memchr::memchr(b':', line);
         let (name, value) = colon.map_or((line, &[][..]), |at| (&line[..at], &line[at + 1..]));
         let value = value.strip_prefix(b" ").unwrap_or(value);

@@ -38,41 +38,44 @@ impl Number {
 /// How many bytes from the start are neither quote, backslash nor control character.
 #[inline]
 pub fn plain_run(bytes: &[u8]) -> usize {
-    const BLOCK: usize = 32;
     let mut at = 0;
-    while let Some(block) = bytes.get(at..at + BLOCK) {
-        // No early exit inside a block, so that the compiler makes vector code of it.
-        let special = block.iter().fold(0_u8, |any, &byte| any | u8::from(is_special(byte)));
-        if special != 0 {
-            break;
+    for block in bytes[..bytes.len().min(SHORT)].as_chunks::<16>().0 {
+        let hits = special_bytes(block);
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
         }
-        at += BLOCK;
+        at += block.len();
     }
-    while let Some(word) = bytes.get(at..at + 8).and_then(|word| word.try_into().ok()) {
-        let mask = special_bytes(u64::from_le_bytes(word));
-        if mask != 0 {
-            return at + mask.trailing_zeros() as usize / 8;
-        }
-        at += 8;
+    if at == SHORT {
+        return at + long_run(&bytes[at..]);
     }
     at + bytes[at..].iter().take_while(|&&byte| !is_special(byte)).count()
 }
 
-#[inline]
-const fn is_special(byte: u8) -> bool {
-    byte == b'"' || byte == b'\\' || byte < 0x20
+/// Most strings are shorter. Beyond, a search with the processor's widest vectors is worth its call.
+const SHORT: usize = 64;
+
+fn long_run(bytes: &[u8]) -> usize {
+    let run = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    let least = bytes[..run].iter().fold(u8::MAX, |least, &byte| least.min(byte));
+    if least >= 0x20 { run } else { bytes.iter().take_while(|&&byte| !is_special(byte)).count() }
 }
 
-/// The highest bit of each byte that is special; bits above the first may be wrong, the first never is.
+/// The bytes that are special, each as 0xff, the first lowest. Written so that the compiler makes vector code of it:
+/// an array of fixed length, no early exit, no branch.
 #[inline]
-const fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let quote = word ^ (ONES * b'"' as u64);
-    let slash = word ^ (ONES * b'\\' as u64);
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let zeroes = quote.wrapping_sub(ONES) & !quote | slash.wrapping_sub(ONES) & !slash;
-    (zeroes | control) & HIGH
+fn special_bytes(block: &[u8; 16]) -> u128 {
+    let mut hits = [0; 16];
+    for (hit, byte) in hits.iter_mut().zip(block) {
+        *hit = if is_special(*byte) { 0xff } else { 0 };
+    }
+    u128::from_le_bytes(hits)
+}
+
+#[inline]
+const fn is_special(byte: u8) -> bool {
+    // Not `||`: a branch here is what keeps a loop over this from becoming vector code.
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
 
 impl Reader {

@@ -25,8 +25,8 @@ static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""usag
 
 /// An event longer than this is not read.
 const MAX_EVENT: usize = 1 << 20;
-/// So much of the end is kept, to see how it ended.
-const TAIL: usize = 4 * 1024;
+/// So much of the end is kept, to see how it ended. It is paid for by every open stream.
+const TAIL: usize = 1024;
 /// What stands around the text of a delta.
 const AROUND: &[u8] = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
     \"delta\":{\"type\":\"text_delta\",\"text\":\"\"}}\n\n";
@@ -135,10 +135,15 @@ impl Stream {
             tail = &tail[start + 2..];
         }
         let (mut complete, mut error) = (false, None);
-        let mut judge = |bytes: &[u8]| match events::read(&sse::read(bytes)) {
-            Event::Stop => complete = true,
-            Event::Error(found) => error = Some(found),
-            _ => {}
+        let mut judge = |bytes: &[u8]| {
+            if memmem::find(bytes, b"message_stop").is_none() && memmem::find(bytes, b"error").is_none() {
+                return;
+            }
+            match events::read(&sse::read(bytes)) {
+                Event::Stop => complete = true,
+                Event::Error(found) => error = Some(found),
+                _ => {}
+            }
         };
         let mut framer = Framer::new(2 * TAIL);
         framer.push(tail, |event| {
