@@ -97,9 +97,8 @@ impl Authenticator {
             _ => invalid_token(),
         })?;
         let session = self.read::<Session>(&claims.sid).await?;
-        let session = session.filter(|session| {
-            session.value.user_id == claims.sub && session.value.expires_at_ms > now
-        });
+        let session = session
+            .filter(|session| session.value.user_id == claims.sub && session.value.expires_at_ms > now);
         let ended = || convert::unauthenticated("SESSION_ENDED", "the session has ended; log in again");
         let session = session.ok_or_else(ended)?;
         let user = self.read::<User>(&claims.sub).await?.filter(|user| !user.value.disabled);
@@ -131,9 +130,8 @@ fn invalid_token() -> Status {
 
 /// The one bearer token of a request.
 fn bearer(headers: &HeaderMap) -> Result<&str, Status> {
-    let missing = || {
-        convert::unauthenticated("NO_CREDENTIALS", "log in, and send `authorization: Bearer <token>`")
-    };
+    let missing =
+        || convert::unauthenticated("NO_CREDENTIALS", "log in, and send `authorization: Bearer <token>`");
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or_else(missing)?;
     if values.next().is_some() {
@@ -141,7 +139,9 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Status> {
     }
     let text = value.to_str().map_err(|_| invalid_token())?;
     match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => Ok(token.trim()),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
+            Ok(token.trim())
+        }
         _ => Err(missing()),
     }
 }

@@ -59,8 +59,11 @@ impl Client {
     /// From a request's peer and headers. `X-Forwarded-For` is read from its end as far as proxies are trusted; a peer
     /// that is not trusted is the client, whatever it says.
     pub fn of(peer: Option<Peer>, headers: &HeaderMap, trusted: &[Network]) -> Self {
-        let user_agent =
-            headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let user_agent = headers
+            .get(header::USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.holds(address));
         let mut address = peer.map(|peer| plain(peer.0.ip()));
         let hops: Vec<&str> = headers

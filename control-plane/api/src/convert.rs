@@ -41,6 +41,13 @@ pub fn exhausted(reason: &str, message: &str, retry_after: Duration) -> Status {
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
+/// Not now; the call may be tried again after a while.
+pub fn unavailable(reason: &str, message: &str, retry_after: Duration) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+    details.set_retry_info(Some(retry_after));
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
 /// Nobody, or nobody that we know.
 pub fn unauthenticated(reason: &str, message: &str) -> Status {
     refusal(Code::Unauthenticated, reason, message)
@@ -63,9 +70,8 @@ pub fn store(error: store::Error) -> Status {
         }
         error if error.is_transient() => {
             tracing::warn!(%error, "the store did not serve");
-            let mut details = ErrorDetails::with_error_info("STORE_UNAVAILABLE", DOMAIN, []);
-            details.set_retry_info(Some(Duration::from_secs(1)));
-            Status::with_error_details(Code::Unavailable, "the store is not available; try again", details)
+            let message = "the store is not available; try again";
+            unavailable("STORE_UNAVAILABLE", message, Duration::from_secs(1))
         }
         error => internal(&error),
     }

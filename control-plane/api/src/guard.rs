@@ -19,8 +19,11 @@ use tower::Service;
 use crate::{auth::Authenticator, client::Client, contract, convert};
 
 /// Services that describe or watch this one and hold nothing secret.
-const OPEN: [&str; 3] =
-    ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+const OPEN: [&str; 3] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 
 /// Who is calling. In the extensions of every request that a role was needed for.
 #[derive(Clone, Debug)]
@@ -92,7 +95,8 @@ impl Rules {
 
     /// Full names of the methods that a role may call, sorted.
     pub fn callable(&self, role: Role) -> Vec<String> {
-        let may = |rule: &Rule| matches!(rule, Rule::Public) || matches!(rule, Rule::Role(least) if *least <= role);
+        let may =
+            |rule: &Rule| matches!(rule, Rule::Public) || matches!(rule, Rule::Role(least) if *least <= role);
         let mut names: Vec<String> = self
             .0
             .iter()
@@ -105,7 +109,7 @@ impl Rules {
 }
 
 /// What the contract says of a method; anything unclear is nobody's.
-fn rule(method: &MethodDescriptor) -> Rule {
+pub fn rule(method: &MethodDescriptor) -> Rule {
     let Some(access) = contract::extension(method.parent_pool(), "crs.types.v1.access") else {
         return Rule::Nobody;
     };
@@ -184,7 +188,9 @@ async fn admit(
     // Nothing that a caller sent may pass for what is decided here.
     request.extensions_mut().remove::<Caller>();
     let least = match rule {
-        Rule::Nobody => return Err(convert::refusal(Code::PermissionDenied, "FORBIDDEN", "not on this port")),
+        Rule::Nobody => {
+            return Err(convert::refusal(Code::PermissionDenied, "FORBIDDEN", "not on this port"));
+        }
         Rule::Public => {
             authenticator.allow_stranger(&client)?;
             return Ok(());

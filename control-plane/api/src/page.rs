@@ -57,7 +57,10 @@ impl Order {
             (Some(field), Some(descending), None) => Ok(Self { field, descending }),
             _ => {
                 let fields = fields.join("`, `");
-                Err(convert::invalid_field("order_by", format!("must be one of `{fields}`, with ` desc` or without")))
+                Err(convert::invalid_field(
+                    "order_by",
+                    format!("must be one of `{fields}`, with ` desc` or without"),
+                ))
             }
         }
     }
@@ -229,7 +232,11 @@ mod tests {
     use super::*;
 
     fn entries(keys: &[i64]) -> Vec<Entry<i64>> {
-        let entry = |(n, key): (usize, &i64)| Entry { key: SortKey::Number(*key), id: format!("{n:03}"), value: *key };
+        let entry = |(n, key): (usize, &i64)| Entry {
+            key: SortKey::Number(*key),
+            id: format!("{n:03}"),
+            value: *key,
+        };
         keys.iter().enumerate().map(entry).collect()
     }
 

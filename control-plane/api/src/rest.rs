@@ -75,7 +75,8 @@ where
             Found::Route(binding, segments) => (binding, segments),
             Found::OtherMethods(methods) => return other_methods(&parts.method, &methods),
             Found::Nothing => {
-                let status = convert::refusal(tonic::Code::NotFound, "NO_ROUTE", "there is nothing at this path");
+                let status =
+                    convert::refusal(tonic::Code::NotFound, "NO_ROUTE", "there is nothing at this path");
                 return error::response(&status);
             }
         };
@@ -113,7 +114,8 @@ where
             let status = Status::invalid_argument(format!("the body has more than {} bytes", self.max_body));
             Box::new(error::response_with(&status, StatusCode::PAYLOAD_TOO_LARGE))
         };
-        let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let declared =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if declared.is_some_and(|length: u64| length > self.max_body as u64) {
             return Err(too_large());
         }

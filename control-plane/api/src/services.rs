@@ -67,7 +67,10 @@ impl Once {
             None => Expect::Absent,
         };
         let expires_at_ms = now + idempotency::KEPT_MS;
-        Ok(Seen::New(Self { note: IdempotencyKey { id, asked, expires_at_ms, ..Default::default() }, expect }))
+        Ok(Seen::New(Self {
+            note: IdempotencyKey { id, asked, expires_at_ms, ..Default::default() },
+            expect,
+        }))
     }
 
     /// Notes in the same change what the request id made.

@@ -41,7 +41,10 @@ enum Form {
 /// The answer of a method that answers with a stream.
 pub fn many(answer: Answer, headers: &HeaderMap) -> Response<Body> {
     let accepts = |kind: &str| {
-        headers.get_all(header::ACCEPT).iter().any(|value| value.to_str().is_ok_and(|text| text.contains(kind)))
+        headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|text| text.contains(kind)))
     };
     let form = if accepts("text/event-stream") { Form::Events } else { Form::Lines };
     let pieces = stream::unfold(Some(answer), move |answer| async move {

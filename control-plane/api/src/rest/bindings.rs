@@ -3,7 +3,6 @@
 
 use prost_reflect::{
     Cardinality, DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
-    ReflectMessage as _,
 };
 
 use super::template::{Template, TemplateError};
@@ -109,14 +108,17 @@ fn one(method: &MethodDescriptor, rule: &DynamicMessage, index: usize) -> Result
         "" => Body::None,
         "*" => Body::All,
         field => match method.input().get_field_by_name(field) {
-            Some(field) if matches!(field.kind(), Kind::Message(_)) && !field.is_list() && !field.is_map() => {
+            Some(field)
+                if matches!(field.kind(), Kind::Message(_)) && !field.is_list() && !field.is_map() =>
+            {
                 Body::Field(field)
             }
             _ => return Err(wrong("its body is no message field")),
         },
     };
     for variable in &template.variables {
-        let field = field_at(&method.input(), &variable.path).ok_or_else(|| wrong("a variable is no field"))?;
+        let field =
+            field_at(&method.input(), &variable.path).ok_or_else(|| wrong("a variable is no field"))?;
         if field.cardinality() == Cardinality::Repeated || matches!(field.kind(), Kind::Message(_)) {
             return Err(wrong("a variable is no single value"));
         }

@@ -111,7 +111,8 @@ fn details(status: &Status) -> Vec<Value> {
         details.push(json!({ "@type": kind("BadRequest"), "field_violations": fields }));
     }
     if let Some(delay) = known.retry_info().and_then(|info| info.retry_delay) {
-        details.push(json!({ "@type": kind("RetryInfo"), "retry_delay": format!("{}s", delay.as_secs_f64()) }));
+        details
+            .push(json!({ "@type": kind("RetryInfo"), "retry_delay": format!("{}s", delay.as_secs_f64()) }));
     }
     if details.is_empty() {
         details.extend(unknown(status));

@@ -100,7 +100,8 @@ pub fn message(
 
 fn read(descriptor: &MessageDescriptor, value: &Value) -> Result<DynamicMessage, String> {
     let options = DeserializeOptions::new().deny_unknown_fields(true);
-    DynamicMessage::deserialize_with_options(descriptor.clone(), value, &options).map_err(|why| why.to_string())
+    DynamicMessage::deserialize_with_options(descriptor.clone(), value, &options)
+        .map_err(|why| why.to_string())
 }
 
 /// Whether a message has a JSON form of its own.
@@ -112,8 +113,7 @@ pub fn is_well_known(descriptor: &MessageDescriptor) -> bool {
 fn unknown(descriptor: &MessageDescriptor, value: &Value, path: &str, wrong: &mut Violations) {
     let (Value::Object(object), false) = (value, is_well_known(descriptor)) else { return };
     for (key, value) in object {
-        let field =
-            descriptor.get_field_by_name(key).or_else(|| descriptor.get_field_by_json_name(key));
+        let field = descriptor.get_field_by_name(key).or_else(|| descriptor.get_field_by_json_name(key));
         let path = join(path, key);
         let Some(field) = field else {
             wrong.add(path, "there is no such field");
@@ -146,8 +146,7 @@ fn culprit(descriptor: &MessageDescriptor, value: &Value, path: &str, why: &str)
     for (key, value) in object {
         let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
         let Err(why) = read(descriptor, &alone) else { continue };
-        let field =
-            descriptor.get_field_by_name(key).or_else(|| descriptor.get_field_by_json_name(key));
+        let field = descriptor.get_field_by_name(key).or_else(|| descriptor.get_field_by_json_name(key));
         let path = join(path, key);
         let Some(Kind::Message(inner)) = field.as_ref().map(|field| field.kind()) else {
             return Violations::one(path, format!("cannot be read: {why}"));

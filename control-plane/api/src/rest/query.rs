@@ -166,7 +166,8 @@ mod tests {
         assert_eq!(wrong, "");
         let (camel, wrong) = read(name, "range.start=2026-01-31T12%3A00%3A00Z&limit=5&orderBy=tokens");
         assert_eq!((wrong.as_str(), &camel), ("", &snake));
-        let (mask, wrong) = read("crs.admin.v1.UpdateKeyRequest", "update_mask=name,secretHint&key.tags=a&key.tags=b");
+        let (mask, wrong) =
+            read("crs.admin.v1.UpdateKeyRequest", "update_mask=name,secretHint&key.tags=a&key.tags=b");
         assert_eq!(wrong, "");
         let mask = mask.transcode_to::<proto::admin::UpdateKeyRequest>().unwrap();
         assert_eq!(mask.update_mask.unwrap().paths, ["name", "secret_hint"]);

@@ -1,9 +1,7 @@
 //! A REST request into the method's request message: body, then path, then query; and the mask of an update.
 
 use domain::Violations;
-use prost_reflect::{
-    DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value,
-};
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value};
 
 use super::{
     bindings::{Binding, Body, field_at},

@@ -4,13 +4,7 @@ mod list;
 
 use std::sync::Arc;
 
-use domain::{
-    Account, Group, Violations,
-    account::WRITABLE,
-    mask::Fields,
-    time,
-    url::Url,
-};
+use domain::{Account, Group, Violations, account::WRITABLE, mask::Fields, time, url::Url};
 use fleet::counters::{self, Dimension};
 use platforms::{Platform, registry};
 use proto::{
@@ -218,7 +212,8 @@ impl AccountService for Accounts {
         let held = self.held(&asked.platform, &asked.id).await?;
         let bound = self.bound_keys(&held.value.id);
         if !bound.is_empty() {
-            let message = format!("keys are bound to this account: {}; change their binding first", bound.join(", "));
+            let message =
+                format!("keys are bound to this account: {}; change their binding first", bound.join(", "));
             return Err(convert::refusal(Code::FailedPrecondition, "ACCOUNT_BOUND", &message));
         }
         let mut change =

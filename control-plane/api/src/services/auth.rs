@@ -274,7 +274,9 @@ impl AuthService for Auth {
         // Somebody else's session is as good as none.
         let own = session.filter(|session| session.value.user_id == caller.user_id);
         let own = own.ok_or_else(|| convert::not_found("session", &id))?;
-        self.records.commit(self.records.change(&caller).delete::<Session>(&own.value.id, Expect::Any)).await?;
+        self.records
+            .commit(self.records.change(&caller).delete::<Session>(&own.value.id, Expect::Any))
+            .await?;
         Ok(Response::new(admin::DeleteSessionResponse {}))
     }
 
@@ -327,7 +329,9 @@ impl AuthService for Auth {
     ) -> Result<Response<admin::DeleteTokenResponse>, Status> {
         let caller = Caller::of(&request)?;
         let token = self.records.get::<Token>(&request.into_inner().id).await?;
-        self.records.commit(self.records.change(&caller).delete::<Token>(&token.value.id, Expect::Any)).await?;
+        self.records
+            .commit(self.records.change(&caller).delete::<Token>(&token.value.id, Expect::Any))
+            .await?;
         Ok(Response::new(admin::DeleteTokenResponse {}))
     }
 }

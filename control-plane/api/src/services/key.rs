@@ -108,8 +108,7 @@ impl Keys {
         let now = self.records.now_ms();
         let wire = asked.key.clone().unwrap_or_default();
         let fields = Fields::all(WRITABLE);
-        let mut key =
-            Key { id: Self::new_id(), created_at_ms: now, updated_at_ms: now, ..Key::default() };
+        let mut key = Key { id: Self::new_id(), created_at_ms: now, updated_at_ms: now, ..Key::default() };
         key.apply(&wire, &fields, now, Self::new_id).map_err(|wrong| convert::invalid(&wrong))?;
         self.check_references(&key, &fields).await?;
         let secret = match asked.secret.as_str() {
@@ -159,7 +158,10 @@ fn own_secret(text: &str) -> Result<SecretString, Status> {
     let fine = (10..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     match fine {
         true => Ok(SecretString::from(text.to_owned())),
-        false => Err(convert::invalid_field("secret", "must be 10 to 512 printable ASCII characters without blanks")),
+        false => Err(convert::invalid_field(
+            "secret",
+            "must be 10 to 512 printable ASCII characters without blanks",
+        )),
     }
 }
 
@@ -198,10 +200,7 @@ impl KeyService for Keys {
         Ok(Response::new(admin::CreateKeyResponse { key: Some(shown), secret }))
     }
 
-    async fn get_key(
-        &self,
-        request: Request<admin::GetKeyRequest>,
-    ) -> Result<Response<types::Key>, Status> {
+    async fn get_key(&self, request: Request<admin::GetKeyRequest>) -> Result<Response<types::Key>, Status> {
         let key = self.records.get::<Key>(&request.into_inner().id).await?;
         self.shown(&key).await.map(Response::new)
     }
@@ -222,7 +221,8 @@ impl KeyService for Keys {
         let wire = asked.key.unwrap_or_default();
         let held = self.live(&wire.id).await?;
         check_etag(&wire.etag, held.version)?;
-        let fields = Key::fields(&wire, asked.update_mask.as_ref()).map_err(|wrong| convert::invalid(&wrong))?;
+        let fields =
+            Key::fields(&wire, asked.update_mask.as_ref()).map_err(|wrong| convert::invalid(&wrong))?;
         let now = self.records.now_ms();
         let mut key = held.value.clone();
         key.apply(&wire, &fields, now, Self::new_id).map_err(|wrong| convert::invalid(&wrong))?;

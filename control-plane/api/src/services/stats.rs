@@ -48,9 +48,7 @@ pub(super) async fn report(
     let totals = counters::totals(store, dimension, id, &resolved.range).await.map_err(convert::store)?;
     let points = match resolved.step {
         Step::Total => Vec::new(),
-        step => {
-            counters::read(store, dimension, id, step, &resolved.range).await.map_err(convert::store)?
-        }
+        step => counters::read(store, dimension, id, step, &resolved.range).await.map_err(convert::store)?,
     };
     let models = models(store, dimension, id, &resolved.range).await?;
     let point = |point: counters::Point| admin::UsagePoint {
@@ -114,7 +112,8 @@ impl Stats {
         let zone = settings.zone();
         let today = range::resolve(&admin::StatsRange::default(), &settings, now)?.range;
         let minute = now - now.rem_euclid(60_000);
-        let recent = Range { start_ms: minute - i64::from(RECENT_MINUTES) * 60_000, end_ms: minute, ..today.clone() };
+        let recent =
+            Range { start_ms: minute - i64::from(RECENT_MINUTES) * 60_000, end_ms: minute, ..today.clone() };
         let total = Range::total(now, zone);
         let sums = |range| counters::totals(store, Dimension::Overall, "", range);
         let (today, recent, total) =

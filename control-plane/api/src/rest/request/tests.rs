@@ -24,7 +24,8 @@ fn build_at<T: prost::Message + Default>(verb: Method, uri: &str, body: &str) ->
 #[test]
 fn path_query_and_body_meet() {
     let made: admin::CreateKeyRequest =
-        build_at(Method::POST, "/api/v2/keys?request_id=r", r#"{"name":"n","limits":[{"amount":5}]}"#).unwrap();
+        build_at(Method::POST, "/api/v2/keys?request_id=r", r#"{"name":"n","limits":[{"amount":5}]}"#)
+            .unwrap();
     assert_eq!(made.request_id, "r");
     assert_eq!(made.key.unwrap().limits[0].amount, 5);
     let made: admin::CreateAccountRequest =
@@ -33,19 +34,22 @@ fn path_query_and_body_meet() {
     let made: admin::RotateKeyRequest =
         build_at(Method::POST, "/api/v2/keys/k/rotate", r#"{"overlap":"60s"}"#).unwrap();
     assert_eq!((made.id.as_str(), made.overlap.unwrap().seconds), ("k", 60));
-    let made: admin::DeleteKeyRequest =
-        build_at(Method::DELETE, "/api/v2/keys/k?purge=true", "").unwrap();
+    let made: admin::DeleteKeyRequest = build_at(Method::DELETE, "/api/v2/keys/k?purge=true", "").unwrap();
     assert!(made.purge);
 }
 
 #[test]
 fn an_update_changes_what_its_body_holds() {
     let made: admin::UpdateKeyRequest =
-        build_at(Method::PATCH, "/api/v2/keys/k", r#"{"accountBinding":{},"name":"n","etag":"\"1\""}"#).unwrap();
+        build_at(Method::PATCH, "/api/v2/keys/k", r#"{"accountBinding":{},"name":"n","etag":"\"1\""}"#)
+            .unwrap();
     let mut paths = made.update_mask.unwrap().paths;
     paths.sort();
     assert_eq!(paths, ["account_binding", "name"]);
-    assert_eq!(made.key.unwrap(), types::Key { id: "k".into(), name: "n".into(), etag: "\"1\"".into(), ..Default::default() });
+    assert_eq!(
+        made.key.unwrap(),
+        types::Key { id: "k".into(), name: "n".into(), etag: "\"1\"".into(), ..Default::default() }
+    );
     let made: admin::UpdateKeyRequest =
         build_at(Method::PUT, "/api/v2/keys/k?update_mask=tags", r#"{"name":"n"}"#).unwrap();
     assert_eq!(made.update_mask.unwrap().paths, ["tags"]);
@@ -58,7 +62,8 @@ fn path_and_body_may_not_differ() {
     assert!(same.is_ok());
     let wrong = build_at::<admin::UpdateKeyRequest>(Method::PATCH, at, r#"{"id":"other"}"#).unwrap_err();
     assert_eq!(wrong, "key.id: differs between the path and the body");
-    let wrong = build_at::<admin::UpdateKeyRequest>(Method::PATCH, "/api/v2/keys/k?key.name=x", "{}").unwrap_err();
+    let wrong =
+        build_at::<admin::UpdateKeyRequest>(Method::PATCH, "/api/v2/keys/k?key.name=x", "{}").unwrap_err();
     assert!(wrong.contains("given by the path or the body"), "{wrong}");
     let wrong = build_at::<admin::GetKeyRequest>(Method::GET, at, "{}").unwrap_err();
     assert!(wrong.contains("takes no body"), "{wrong}");

@@ -43,7 +43,8 @@ impl Accounts {
             })
             .collect();
         let of = format!("{}|{}|{slug}|{}", order.field, order.descending, asked.filter);
-        let page = page::cut(entries, order.descending, size, &asked.page_token, &domain::secret::digest(&of))?;
+        let page =
+            page::cut(entries, order.descending, size, &asked.page_token, &domain::secret::digest(&of))?;
         let mut groups = self.groups_by_account();
         let shown = |account: &Arc<Versioned<Account>>| {
             let groups = groups.remove(&account.value.id).unwrap_or_default();

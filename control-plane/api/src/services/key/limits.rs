@@ -69,7 +69,8 @@ mod tests {
     #[test]
     fn a_window_that_is_over_counts_nothing() {
         let mut row = Row { window_id: "f5:1".into(), ends_at_ms: Some(1000), settled: 7, ..Row::default() };
-        let holder = Holder { node: "n".into(), granted: 10, spent: 4, expires_at_ms: 500, ..Holder::default() };
+        let holder =
+            Holder { node: "n".into(), granted: 10, spent: 4, expires_at_ms: 500, ..Holder::default() };
         row.holders.insert("epoch".into(), holder);
         let limit = Limit {
             id: "l".into(),

@@ -14,7 +14,10 @@ const FIELDS: [&str; 4] = ["tag", "owner", "status", "name"];
 const ORDERS: [&str; 4] = ["name", "created_at", "updated_at", "last_used_at"];
 
 impl Keys {
-    pub(super) async fn list(&self, asked: admin::ListKeysRequest) -> Result<admin::ListKeysResponse, Status> {
+    pub(super) async fn list(
+        &self,
+        asked: admin::ListKeysRequest,
+    ) -> Result<admin::ListKeysResponse, Status> {
         let size = page::size(asked.page_size)?;
         let filter = Filter::parse(&asked.filter, &FIELDS)?;
         let newest = Order { field: "created_at", descending: true };
@@ -28,10 +31,15 @@ impl Keys {
         let used = self.used_if_asked(&order, &matching).await?;
         let entries = matching
             .into_iter()
-            .map(|key| Entry { key: sort_key(&key.value, &order, &used), id: key.value.id.clone(), value: key })
+            .map(|key| Entry {
+                key: sort_key(&key.value, &order, &used),
+                id: key.value.id.clone(),
+                value: key,
+            })
             .collect();
         let of = format!("{}|{}|{}|{}", order.field, order.descending, asked.deleted, asked.filter);
-        let page = page::cut(entries, order.descending, size, &asked.page_token, &domain::secret::digest(&of))?;
+        let page =
+            page::cut(entries, order.descending, size, &asked.page_token, &domain::secret::digest(&of))?;
         let mut keys: Vec<_> =
             page.values.into_iter().map(|key| key.value.to_wire(key.version, now)).collect();
         self.fill_last_used(&mut keys).await?;

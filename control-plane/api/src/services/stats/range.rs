@@ -31,7 +31,11 @@ impl Resolved {
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` for one that cannot be meant.
-pub(super) fn resolve(asked: &admin::StatsRange, settings: &Settings, now_ms: i64) -> Result<Resolved, Status> {
+pub(super) fn resolve(
+    asked: &admin::StatsRange,
+    settings: &Settings,
+    now_ms: i64,
+) -> Result<Resolved, Status> {
     let zone = settings.zone();
     let (start_ms, end_ms) = match (&asked.start, asked.preset.as_str()) {
         (None, preset) if asked.end.is_none() => preset_range(preset, now_ms, &zone)?,
@@ -136,6 +140,10 @@ mod tests {
         refuse(admin::StatsRange { start: at(5), preset: "7d".into(), ..Default::default() });
         refuse(admin::StatsRange { start: at(5), end: at(5), ..Default::default() });
         refuse(admin::StatsRange { step: "week".into(), ..Default::default() });
-        refuse(admin::StatsRange { start: at(1_000_000_000_000), step: "minute".into(), ..Default::default() });
+        refuse(admin::StatsRange {
+            start: at(1_000_000_000_000),
+            step: "minute".into(),
+            ..Default::default()
+        });
     }
 }

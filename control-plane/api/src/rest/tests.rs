@@ -1,0 +1,1 @@
+//! Tests of transcoding from end to end.
