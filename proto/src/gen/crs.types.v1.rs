@@ -349,7 +349,8 @@ pub struct Attempt {
     /// Microseconds from sent to its end.
     #[prost(int64, tag = "15")]
     pub total_us: i64,
-    /// What the answer says of the account: `fine`, `busy`, `limited`, `family_limited`, `refused`, `dead`, `unreachable`.
+    /// What the answer says of the account: `fine`, `busy`, `limited`, `family_limited`, `overloaded`, `unauthorized`, `forbidden`,
+    /// `payment_required`, `dead`, `client_fault`, `unreachable` or `broken`.
     #[prost(string, tag = "16")]
     pub verdict: ::prost::alloc::string::String,
     /// Service tier that the answer names; empty: standard.

@@ -183,3 +183,6 @@ fn week_bounds(now: &Zoned, day: u8, hour: u8) -> Result<(Zoned, Zoned), jiff::E
     }
     Ok((starts_on(first)?, starts_on(first.checked_add(7.days())?)?))
 }
+
+#[cfg(test)]
+mod tests;

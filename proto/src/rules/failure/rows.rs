@@ -227,6 +227,8 @@ const TIME_TYPES: &[&str] = &["timeout_error", "deadline_exceeded", "modeltimeou
 const PER_MINUTE: Pause = Pause::new(MINUTE, 30 * MINUTE);
 /// A window of hours or days: until it starts anew; eight days are longer than any window that is sold.
 const WINDOW: Pause = Pause::new(5 * MINUTE, 8 * DAY);
+/// A rate or a window, where an event within a stream does not tell which.
+const RATE_EVENT: Pause = Pause::new(MINUTE, 8 * DAY);
 /// No room upstream: short, since it is rarely about the account and other accounts are likely to see the same.
 const ROOM: Pause = Pause::new(30 * SECOND, 10 * MINUTE);
 /// A credential that is not accepted may be put right by a refresh or by hand; half an hour, then it is tried again.
@@ -263,7 +265,7 @@ pub(super) static STANDARD: &[Row] = &[
     Row::new("first_event_room", In(200..=299), Type(ROOM_TYPES), Overloaded(ROOM)),
     Row::new("first_event_auth", In(200..=299), Type(AUTH_TYPES), Unauthorized(CREDENTIAL)),
     Row::new("first_event_permission", In(200..=299), Type(PERMISSION_TYPES), Forbidden(FORBIDDEN)),
-    Row::new("first_event_rate", In(200..=299), Type(RATE_TYPES), FamilyLimited(PER_MINUTE)),
+    Row::new("first_event_rate", In(200..=299), Type(RATE_TYPES), FamilyLimited(RATE_EVENT)),
     Row::new("first_event_time", In(200..=299), Type(TIME_TYPES), Unreachable(Option::None)),
     Row::new("first_event_request", In(200..=299), Type(WRONG_REQUEST), ClientFault),
     Row::new("first_event_other", In(200..=299), AnyType, Broken(Option::None)),
