@@ -106,6 +106,21 @@ impl Decoder {
     }
 }
 
+/// The beginning of a coded body, decoded, at most `max` bytes of it; what does not decode is left out.
+pub fn head(content_encoding: Option<&str>, coded: &[u8], max: usize) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut decoder = Decoder::new(content_encoding);
+    for piece in coded.chunks(STEP) {
+        let room = max - plain.len();
+        let result = decoder.push(piece, |bytes| plain.extend_from_slice(&bytes[..bytes.len().min(room)]));
+        if result.is_err() || plain.len() >= max {
+            break;
+        }
+    }
+    plain.truncate(max);
+    plain
+}
+
 fn decode<D: Write>(
     decoder: &mut D,
     step: &[u8],

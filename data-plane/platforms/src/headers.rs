@@ -175,7 +175,6 @@ fn is_fronts(name: &str) -> bool {
             | "x-cache"
             | "x-cache-hits"
             | "x-timer"
-            | "x-should-retry"
             | "anthropic-organization-id"
     ) || name.starts_with("access-control-")
 }

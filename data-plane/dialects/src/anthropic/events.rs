@@ -52,7 +52,10 @@ struct Data {
 pub fn read(message: &Message<'_>) -> Event {
     let Some(data) = message.data.as_deref() else { return Event::Nothing };
     let name = message.event.and_then(|name| std::str::from_utf8(name).ok());
-    let Ok(parsed) = serde_json::from_slice::<Data>(data) else {
+    // A broken character in a text must not cost the figures beside it.
+    let parsed = serde_json::from_slice::<Data>(data)
+        .or_else(|_| serde_json::from_str(&String::from_utf8_lossy(data)));
+    let Ok(parsed) = parsed else {
         // Private forms of errors need not be JSON; of all else, what is broken off says nothing.
         return if name == Some("error") { Event::Error(error::read(data)) } else { Event::Other };
     };

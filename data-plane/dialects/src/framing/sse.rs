@@ -97,6 +97,8 @@ impl Framer {
         self.keep(end);
         tell(if self.cut { Event::Cut(&self.open) } else { Event::Whole(&self.open) });
         self.open.clear();
+        // One huge event must not be paid for by the rest of the stream.
+        self.open.shrink_to(16 * 1024);
         self.cut = false;
     }
 

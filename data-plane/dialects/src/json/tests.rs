@@ -167,6 +167,8 @@ pub(crate) fn document() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn it_says_yes_where_serde_does_and_the_same_at_every_split(document in document()) {
         let whole = read([document.as_bytes()]);

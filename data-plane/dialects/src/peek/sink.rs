@@ -14,9 +14,11 @@ use crate::{
     json::{Container, Literal, Sink, Take, Text},
 };
 
-/// No API has a key, a model name or a user id longer than this.
+/// No API has a model name or a user id longer than this,
 const MAX_TEXT: usize = 4096;
-/// Nor more top-level keys than this.
+/// a key longer than this,
+const MAX_KEY: usize = 256;
+/// or more top-level keys than this.
 const MAX_KEYS: usize = 512;
 /// A run of at least this many bytes that starts as base64 does is part of an encoded file.
 const MIN_FILE: usize = 1024;
@@ -31,8 +33,10 @@ pub(super) struct PeekSink {
     depth: usize,
     /// What the value after the last key is.
     slot: Slot,
-    /// The key, name or number that passes.
+    /// The key, name or number that passes,
     taken: Vec<u8>,
+    /// and whether it is a key.
+    taking_key: bool,
     /// Where the text that passes starts.
     started: usize,
     /// Of the string that passes: bytes that are an encoded file's.
@@ -53,6 +57,7 @@ impl PeekSink {
             depth: 0,
             slot: Slot::Other,
             taken: Vec::new(),
+            taking_key: false,
             started: 0,
             file_bytes: 0,
             known_keys: 0,
@@ -190,9 +195,9 @@ impl PeekSink {
     }
 }
 
-/// Refuses a value whose type its slot does not have. Slots that only serve as evidence refuse nothing.
-fn refuse(slot: Slot, at: usize) -> Result<(), PeekError> {
-    let (field, expected) = match slot {
+/// The name of a slot and the type that its values must have. Slots that only serve as evidence may have any.
+const fn expected(slot: Slot) -> Option<(&'static str, &'static str)> {
+    Some(match slot {
         Slot::Model => ("model", "a string"),
         Slot::Stream => ("stream", "a boolean"),
         Slot::MaxOutput(field) => (field, "a whole number"),
@@ -202,9 +207,13 @@ fn refuse(slot: Slot, at: usize) -> Result<(), PeekError> {
         Slot::System => ("system", "a string or an array"),
         Slot::Messages(field) => (field, "an array"),
         Slot::Tools => ("tools", "an array"),
-        _ => return Ok(()),
-    };
-    Err(PeekError::WrongType { field, expected, at })
+        _ => return None,
+    })
+}
+
+/// Refuses a value whose type its slot does not have.
+fn refuse(slot: Slot, at: usize) -> Result<(), PeekError> {
+    expected(slot).map_or(Ok(()), |(field, expected)| Err(PeekError::WrongType { field, expected, at }))
 }
 
 /// Whether the start of a long run reads like base64: letters, digits and a few signs, without a single blank.
@@ -252,7 +261,8 @@ impl Sink for PeekSink {
     #[inline]
     fn begin(&mut self, text: Text, at: usize) -> Result<Take, PeekError> {
         self.started = at;
-        if text == Text::Key {
+        self.taking_key = text == Text::Key;
+        if self.taking_key {
             if self.place().is_none() {
                 return Ok(Take::Skip);
             }
@@ -277,8 +287,13 @@ impl Sink for PeekSink {
         if self.made.bytes(bytes) {
             return Ok(());
         }
-        if self.taken.len() + bytes.len() > MAX_TEXT {
-            return Err(PeekError::TooLong { field: None, at: self.started });
+        let (max, field) = if self.taking_key {
+            (MAX_KEY, None)
+        } else {
+            (MAX_TEXT, expected(self.slot).map(|known| known.0))
+        };
+        if self.taken.len() + bytes.len() > max {
+            return Err(PeekError::TooLong { field, at: self.started });
         }
         self.taken.extend_from_slice(bytes);
         Ok(())

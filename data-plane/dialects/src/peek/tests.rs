@@ -131,8 +131,9 @@ fn what_is_malformed_is_refused_with_its_place() {
 #[test]
 fn nothing_endless_is_kept() {
     let long = "a".repeat(5000);
-    assert!(matches!(refused(&format!(r#"{{"model":"{long}"}}"#)), PeekError::TooLong { .. }));
-    assert!(matches!(refused(&format!(r#"{{"{long}":1}}"#)), PeekError::TooLong { .. }));
+    let long_model = refused(&format!(r#"{{"model":"{long}"}}"#));
+    assert_eq!(long_model, PeekError::TooLong { field: Some("model"), at: 9 });
+    assert!(matches!(refused(&format!(r#"{{"{long}":1}}"#)), PeekError::TooLong { field: None, .. }));
     let many: Vec<String> = (0..600).map(|n| format!("\"k{n}\":{n}")).collect();
     assert_eq!(refused(&format!("{{{}}}", many.join(","))), PeekError::TooManyKeys);
 }
@@ -204,6 +205,8 @@ fn body() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn every_split_finds_the_same_and_it_is_what_serde_finds(body in body()) {
         let whole = found(&body);

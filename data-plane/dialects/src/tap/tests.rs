@@ -196,3 +196,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_broken_character_does_not_cost_the_figures() {
+    let mut broken = [START, &delta("{\"output_tokens\":8}"), STOP].concat().into_bytes();
+    let at = memchr::memmem::find(&broken, b"\"usage\":{\"output_tokens\":8").unwrap();
+    broken.splice(at..at, b"\"stop\":\"\xff\xfe\",".iter().copied());
+    assert_eq!(tapped(&[&broken]).usage.output, 8);
+}
