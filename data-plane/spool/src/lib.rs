@@ -27,3 +27,6 @@ pub use reader::{Record, inspect};
 pub use segment::VERSION;
 pub use spool::{Options, Spool};
 pub use writer::Lane;
+
+#[cfg(test)]
+mod tests;
