@@ -211,9 +211,10 @@ pub(crate) fn author(node: &str, action: &str) -> Author {
     Author { actor: format!("node:{node}"), address: String::new(), action: action.to_owned() }
 }
 
-/// A revision as people see it.
+/// A revision as people see it: the store's own, without the mark of the entries' build.
 pub fn revision_text(revision: &node::Revision) -> String {
-    format!("{}:{}", revision.incarnation, revision.number)
+    let incarnation = revision.incarnation.split('+').next().unwrap_or_default();
+    format!("{incarnation}:{}", revision.number)
 }
 
 /// Forgets nodes that were silent since before a time; which.
