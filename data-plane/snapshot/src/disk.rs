@@ -148,7 +148,11 @@ pub fn read_from(
     for number in 0.. {
         let mut frame = [0; 5];
         exactly(from, &mut frame)?;
-        let last = frame[0] == 1;
+        let last = match frame[0] {
+            0 => false,
+            1 => true,
+            _ => return Err(DiskError::Damaged("a part is neither last nor not")),
+        };
         let length = u32::from_le_bytes([frame[1], frame[2], frame[3], frame[4]]) as usize;
         if length > MAX_PART {
             return Err(DiskError::Damaged("a part is too long"));
@@ -156,6 +160,9 @@ pub fn read_from(
         // Grows with what is there, not with what the length claims.
         let mut sealed = Vec::new();
         from.by_ref().take(length as u64).read_to_end(&mut sealed)?;
+        if sealed.len() < length {
+            return Err(DiskError::Damaged("it ends too early"));
+        }
         let (nonce, aad) = labels(number, last);
         let plain = cipher.decrypt(&nonce.into(), Payload { msg: &sealed, aad: &aad });
         let plain = Zeroizing::new(plain.map_err(|_| DiskError::Damaged("a part does not open"))?);

@@ -247,4 +247,4 @@ fn put(snapshot: &mut Snapshot, entry: node::Entry, platforms: &dyn PlatformFact
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
