@@ -119,7 +119,9 @@ impl Limits {
             Ok(Ok(News::Exhausted { said, at, resets_at })) => refuse(said, at, resets_at),
             Ok(Err(_)) => Ok(Waited::Replaced),
             Err(_) => {
+                // What the store said of another amount says nothing of this limit.
                 let said = place.cell.state.lock().lease.figures(now).exhausted;
+                let said = said.filter(|said| said.amount == limit.amount);
                 said.map_or(Ok(Waited::NoAnswer), |said| refuse(said, now, None))
             }
         }

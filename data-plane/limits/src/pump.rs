@@ -28,6 +28,10 @@ pub(crate) struct Link {
     ended: Vec<String>,
     tell_ended: bool,
     store_identity: String,
+    /// Whether anything was heard on this stream.
+    heard: bool,
+    /// Since when the control plane had been away before this stream, milliseconds.
+    away_before: Option<u64>,
 }
 
 impl Limits {
@@ -83,6 +87,7 @@ impl Limits {
         let now = self.ms(now);
         let answered = {
             let mut link = self.link.lock();
+            link.heard = true;
             if !response.store_identity.is_empty() && link.store_identity != response.store_identity {
                 let first = link.store_identity.is_empty();
                 link.store_identity.clone_from(&response.store_identity);
@@ -92,7 +97,8 @@ impl Limits {
                     link = self.link.lock();
                 }
             }
-            let question = link.sent.iter().find(|(sequence, _)| *sequence == response.sequence);
+            let at = link.sent.binary_search_by_key(&response.sequence, |(sequence, _)| *sequence).ok();
+            let question = at.and_then(|at| link.sent.get(at));
             question.map(|&(sequence, sent_at)| Answered {
                 sequence,
                 sent_at,
@@ -123,24 +129,30 @@ impl Limits {
         }
     }
 
-    /// A new stream is open: questions and leases are said again on it, and ended epochs named.
+    /// A new stream is being opened: questions and leases are said again on it, and ended epochs named. Until something
+    /// is heard or it fails, requests wait for it.
     pub fn reconnected(&self) {
         let now = self.ms(Instant::now());
-        self.away_since.store(u64::MAX, Ordering::Relaxed);
         {
             let mut link = self.link.lock();
             link.sent.clear();
             link.tell_ended = !link.ended.is_empty();
+            link.heard = false;
+            link.away_before =
+                Some(self.away_since.swap(u64::MAX, Ordering::Relaxed)).filter(|at| *at != u64::MAX);
         }
         self.declare_all(now);
         self.wake.notify_one();
     }
 
-    /// The stream is gone. After a moment requests that need the control plane are no longer made to wait for it.
+    /// The stream is gone. After a moment requests that need the control plane are no longer made to wait for it; where
+    /// nothing was heard on it, that moment is counted from the stream before.
     pub fn disconnected(&self) {
         let now = u64::try_from(self.ms(Instant::now())).unwrap_or(0);
-        // Only the first loss counts: attempts to connect that fail do not start the time anew.
-        let _ = self.away_since.compare_exchange(u64::MAX, now, Ordering::Relaxed, Ordering::Relaxed);
+        let link = self.link.lock();
+        let since = link.away_before.filter(|_| !link.heard).unwrap_or(now);
+        // A second word of the same loss changes nothing.
+        let _ = self.away_since.compare_exchange(u64::MAX, since, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Epochs of this node that have ended for good; named on every new stream, so that their slots are free.

@@ -295,8 +295,8 @@ impl World {
             }
             self.nodes[index].lease.reconnected();
         }
-        for _ in 0..80 {
-            self.now += 250;
+        for _ in 0..42 {
+            self.now += 500;
             self.exchange()?;
         }
         // Late questions of dead epochs were answered above: their end is told once more.
