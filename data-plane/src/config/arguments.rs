@@ -1,0 +1,137 @@
+//! The list of a node's settings: flag, variable, default, help. `deploy/env.example` and the README's table follow it.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Arg, ArgAction, value_parser};
+use process::logs;
+use upstream::Mode;
+
+/// Every setting of `crs-data`. An argument's id is its key in the TOML file.
+pub fn arguments() -> Vec<Arg> {
+    [general(), control(), relay_arguments(), outbound()].into_iter().flatten().collect()
+}
+
+/// What standalone adds to the control plane's settings.
+pub fn relay_arguments() -> Vec<Arg> {
+    [listener(), requests(), records(), ways()].into_iter().flatten().collect()
+}
+
+fn general() -> Vec<Arg> {
+    vec![
+        path("config").help("TOML file with settings; a key is a flag's name without dashes in front"),
+        path("data-dir").value_name("DIR").default_value("./data").help("Where this process keeps its files"),
+        setting("log-level").default_value("info").help("Level, or a filter such as info,relay=debug"),
+        setting("log-format")
+            .value_parser(value_parser!(logs::Format))
+            .default_value("text")
+            .help("How log lines look"),
+        address("ops-listen", "127.0.0.1:9091").help("/metrics and /health"),
+        seconds("drain-timeout", "1800")
+            .help("Longest time that streams in flight are waited for at shutdown"),
+    ]
+}
+
+fn control() -> Vec<Arg> {
+    vec![
+        setting("control")
+            .value_name("URL")
+            .required(true)
+            .help("The control plane's node port, https://… or http://…"),
+        setting("join-token").hide_env_values(true).required(true).help("Token with which this node joins"),
+        path("control-ca-file")
+            .help("PEM file of the certificate authorities to trust for the control plane"),
+        setting("node-name").help("Name for people; the host's name when not set"),
+        path("node-secret-file").help(
+            "File with the secret that seals the snapshot on disk; derived from the join token when not set",
+        ),
+    ]
+}
+
+fn listener() -> Vec<Arg> {
+    vec![
+        address("listen", "0.0.0.0:3000").help("Where clients are served"),
+        number("workers", "0").help("Threads that serve clients; 0: one per core"),
+        number("max-connections", "20000").help("Client connections at once; more are closed"),
+        seconds("header-timeout", "15").help("Longest time for a request's head to come in"),
+        seconds("keep-alive-timeout", "605").help("Longest time a client connection may be idle"),
+        seconds("drain-delay", "0").help("At shutdown: how long to go on accepting after readiness is off"),
+    ]
+}
+
+fn requests() -> Vec<Arg> {
+    vec![
+        big("max-body-mb", "64").help("Longest request body, MiB"),
+        big("body-budget-mb", "512").help("Bodies and buffers of all requests together, MiB; past it 503"),
+        seconds("body-timeout", "30").help("Longest silence of a client within its request body"),
+        setting("trusted-proxies")
+            .value_name("CIDR")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .help("Proxies in front whose X-Forwarded-For is believed"),
+        setting("access-log")
+            .value_name("PLACE")
+            .default_value("stderr")
+            .help("Where the access log goes: stderr, stdout, a file, or off"),
+    ]
+}
+
+fn records() -> Vec<Arg> {
+    vec![
+        big("spool-max-mb", "1024").help("Usage records on disk, MiB; at this cap requests are refused"),
+        seconds("spool-retain-acked", "86400").help("How long acknowledged usage records are kept"),
+    ]
+}
+
+fn ways() -> Vec<Arg> {
+    let mode = |text: &str| match text {
+        "inline" => Ok(Mode::Inline),
+        "pooled" => Ok(Mode::Pooled),
+        _ => Err("neither `inline` nor `pooled`"),
+    };
+    vec![
+        setting("upstream-mode")
+            .value_parser(mode)
+            .default_value("inline")
+            .help("How upstream connections are driven: inline (in the client's task) or pooled"),
+        seconds("upstream-connect-timeout", "10")
+            .help("Longest time to connect to an upstream, TLS included"),
+    ]
+}
+
+fn outbound() -> Vec<Arg> {
+    vec![
+        setting("upstream-allow-private")
+            .value_name("CIDR")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .help("Private networks that may be called; without it loopback, while the control plane is on loopback"),
+        path("upstream-ca-file").help("PEM file with further certificate authorities for calls to upstreams"),
+    ]
+}
+
+fn setting(id: &'static str) -> Arg {
+    Arg::new(id).long(id).env(format!("CRS_{}", id.replace('-', "_").to_uppercase()))
+}
+
+fn path(id: &'static str) -> Arg {
+    setting(id).value_name("FILE").value_parser(value_parser!(PathBuf))
+}
+
+fn address(id: &'static str, default: &'static str) -> Arg {
+    setting(id).value_name("ADDRESS").value_parser(value_parser!(SocketAddr)).default_value(default)
+}
+
+fn seconds(id: &'static str, default: &'static str) -> Arg {
+    setting(id)
+        .value_name("SECONDS")
+        .value_parser(value_parser!(u64).range(0..=31_536_000))
+        .default_value(default)
+}
+
+fn big(id: &'static str, default: &'static str) -> Arg {
+    setting(id).value_name("MIB").value_parser(value_parser!(u64).range(1..=1_048_576)).default_value(default)
+}
+
+fn number(id: &'static str, default: &'static str) -> Arg {
+    setting(id).value_name("N").value_parser(value_parser!(usize)).default_value(default)
+}

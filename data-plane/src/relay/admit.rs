@@ -1,0 +1,151 @@
+//! May this key do this: its standing, its rules, then its limits. The order is the one in which a person would ask:
+//! who, from where, with what, for what, how much.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dialects::{Operation, error::Kind, peek::Peek};
+use limits::{Compiled, Meter, Permit};
+use smallvec::SmallVec;
+use snapshot::{Key, Life, Settings, UnknownPrice};
+
+use super::{
+    error::{Refusal, malformed},
+    node::{Asked, Node},
+};
+use crate::metrics::Reason;
+
+/// How long a limited request waits for the control plane's word when the node holds no unit.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Whether the key is in force and its rules let this client in; all that can be said before the body is read.
+///
+/// # Errors
+/// 401 for a key that is not in force, 403 for a rule.
+pub fn standing(
+    node: &Node,
+    key: &Key,
+    asked: &Asked,
+    client_kind: Option<&str>,
+    now_ms: i64,
+) -> Result<(), Refusal> {
+    let bad_key = |message| Refusal::new(Kind::Authentication, Reason::Key, message).closing();
+    let forbidden = |reason, message: &'static str| Refusal::new(Kind::Permission, reason, message).closing();
+    if !key.active {
+        return Err(bad_key("this relay key is disabled"));
+    }
+    if let Life::Ended(_) = key.life(now_ms, node.activation.first_use(&key.id)) {
+        return Err(bad_key("this relay key has expired"));
+    }
+    if !key.permits_address(asked.address) {
+        return Err(forbidden(Reason::Network, "this relay key may not be used from this network"));
+    }
+    if !key.permits_client(client_kind) {
+        return Err(forbidden(Reason::Client, "this relay key may not be used with this client"));
+    }
+    if !key.permits_family(asked.family) {
+        return Err(forbidden(Reason::Permission, "this relay key has no permission for this service"));
+    }
+    Ok(())
+}
+
+/// Whether the key may ask for the model that the body names, and the body is one for this operation.
+///
+/// # Errors
+/// 400 for a body that lacks what it must have or a model that has no price where that is refused; 403 for a rule.
+pub fn model<'a>(
+    node: &Node,
+    key: &Key,
+    settings: &Settings,
+    peek: &'a Peek,
+    operation: Operation,
+) -> Result<&'a str, Refusal> {
+    let Some(model) = peek.model.as_deref().filter(|model| !model.is_empty()) else {
+        return Err(malformed("model: Field required"));
+    };
+    if !peek.has_messages {
+        return Err(malformed("messages: Field required"));
+    }
+    if !key.permits_model(model) {
+        return Err(Refusal::new(Kind::Permission, Reason::Model, "this relay key may not use this model")
+            .code("model_not_allowed"));
+    }
+    let unpriced = || node.prices.find(model).is_none();
+    if operation.is_charged() && settings.unknown_price == UnknownPrice::Refuse && unpriced() {
+        let message = "this model has no price, and this deployment refuses such models";
+        return Err(Refusal::new(Kind::InvalidRequest, Reason::Model, message).code("model_without_price"));
+    }
+    Ok(model)
+}
+
+/// Takes what the request needs of every limit it falls under. The first admission of a key whose life begins with it
+/// is told on.
+///
+/// # Errors
+/// 429 with the limit; 503 when the control plane cannot be asked.
+pub async fn permit(
+    node: &Node,
+    key: &Arc<Key>,
+    settings: &Settings,
+    asked: &Asked,
+    model_family: &str,
+    now_ms: i64,
+) -> Result<Permit, Refusal> {
+    // Operations that are only counted take no concurrency, as in version 1.
+    let covers = |limit: &&Compiled| {
+        limit.covers(model_family, None, asked.operation.as_str())
+            && (asked.operation.is_charged() || limit.kind != Meter::Concurrency)
+    };
+    let demands: SmallVec<[&Compiled; 4]> = key.limits.iter().filter(covers).collect();
+    let permit = match node.limits.admit(&demands, Instant::now() + PATIENCE).await {
+        Ok(permit) => permit,
+        Err(refusal) if refusal.meter == Meter::Concurrency && !refusal.control_lost => {
+            queued(node, key, settings, &demands, refusal).await?
+        }
+        Err(refusal) => return Err(refused(&refusal)),
+    };
+    if let Life::Begins(_) = key.life(now_ms, node.activation.first_use(&key.id)) {
+        node.activation.begin(&key.id, now_ms);
+    }
+    Ok(permit)
+}
+
+/// No slot is free: waits for one where the key or the deployment says so.
+async fn queued(
+    node: &Node,
+    key: &Arc<Key>,
+    settings: &Settings,
+    demands: &[&Compiled],
+    refusal: limits::Refusal,
+) -> Result<Permit, Refusal> {
+    let Some(queue) = key.queue_or(settings.queue) else { return Err(refused(&refusal)) };
+    let Some(_place) = node.queues.enter(&key.id, queue.max_size) else { return Err(refused(&refusal)) };
+    let deadline = Instant::now() + queue.timeout;
+    node.limits.admit_queued(demands, deadline).await.map_err(|refusal| refused(&refusal))
+}
+
+fn refused(refusal: &limits::Refusal) -> Refusal {
+    let wait = refusal.resets_in_ms.unwrap_or(refusal.retry_after_ms).max(1) as u64;
+    if refusal.control_lost {
+        let message = "this relay key has limits, and its budget cannot be asked for right now";
+        return Refusal::new(Kind::Unavailable, Reason::Limit, message)
+            .code("limits_unavailable")
+            .later(refusal.retry_after_ms.max(1) as u64);
+    }
+    let message = match refusal.meter {
+        Meter::Concurrency => format!(
+            "concurrency limit reached: {} requests at once (limit {})",
+            refusal.amount, refusal.limit_id
+        ),
+        Meter::Requests => format!(
+            "request limit reached: {} of {} used, resets in {} s (limit {})",
+            refusal.used.max(refusal.amount),
+            refusal.amount,
+            wait.div_ceil(1000),
+            refusal.limit_id
+        ),
+    };
+    Refusal::new(Kind::RateLimit, Reason::Limit, message).code("relay_limit_reached").later(wait)
+}

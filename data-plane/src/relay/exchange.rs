@@ -1,0 +1,375 @@
+//! One attempt: the platform's request, the upstream, and what its answer says until its first event. While nothing
+//! was sent to the client, a failure may lead back to `choose`.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use dialects::{
+    gate::{FirstEvent, Gate},
+    tap::{UsageTap, is_event_stream},
+};
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use platforms::{AccountView, BodyPlan, Call, Platform, Prepared, Seen};
+use proto::rules::{failure, verdict::Verdict};
+use scheduler::Choice;
+use secrecy::ExposeSecret as _;
+use snapshot::Account;
+use upstream::{Answer, Pieces, Proxy, Route, Target};
+
+use super::{
+    error::Refusal,
+    failed::{self, Failure},
+    settle::{Ended, Settlement, Usage},
+};
+use crate::metrics::Reason;
+
+mod body;
+
+pub use body::Kept;
+
+/// The head of an error's body that is looked at, bytes.
+const ERROR_HEAD: usize = 64 * 1024;
+/// How long the body of an error may take.
+const ERROR_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What an attempt came to.
+pub enum Attempted {
+    /// An answer for the client.
+    Answered(Box<Answered>),
+    /// A failure that another account may not have.
+    Failed(Failure),
+}
+
+/// An answer that goes to the client.
+pub struct Answered {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers, as far as they are the client's.
+    pub headers: HeaderMap,
+    /// Pieces that came before it was known to be one.
+    pub held: Vec<Bytes>,
+    /// The rest.
+    pub body: Answer,
+    /// Reads its usage; none: it has none.
+    pub tap: Option<UsageTap>,
+    /// Whether it is a stream of events.
+    pub is_stream: bool,
+    /// Whether its bytes may be followed by an event of ours.
+    pub is_plain: bool,
+    /// What it says of the account.
+    pub verdict: Verdict,
+    /// The upstream's own request id.
+    pub upstream_request_id: String,
+    /// Whose answer it is.
+    pub platform: &'static dyn Platform,
+}
+
+/// What is sent, whichever account is tried.
+pub struct Wanted<'a> {
+    /// The client's body.
+    pub body: &'a Kept,
+    /// Model asked for.
+    pub model: &'a str,
+    /// Where it stands in the body.
+    pub model_span: Option<&'a std::ops::Range<usize>>,
+    /// The key as it was presented.
+    pub secret: Option<&'a str>,
+    /// When the first event must have come.
+    pub deadline: Instant,
+}
+
+/// Tries one account.
+///
+/// # Errors
+/// The spool has no room: nothing was sent.
+pub async fn attempt(
+    life: &mut Settlement,
+    choice: Choice,
+    wanted: &Wanted<'_>,
+) -> Result<Attempted, Refusal> {
+    let account = Arc::clone(&choice.account);
+    let (platform, prepared) = match prepare(life, &account, wanted) {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            tracing::warn!(account = %account.id, why, "an account cannot be used");
+            return Ok(Attempted::Failed(failed::unusable()));
+        }
+    };
+    let (route, request) = match address(&account, prepared, wanted.body) {
+        Ok(addressed) => addressed,
+        Err(why) => {
+            tracing::warn!(account = %account.id, why, "an account cannot be reached");
+            return Ok(Attempted::Failed(failed::unusable()));
+        }
+    };
+    let (route, request, model_sent) = (route, request.0, request.1);
+    life.attempt(choice, &model_sent).map_err(|_| spool_full())?;
+    let worker = Arc::clone(&life.worker);
+    let sent = worker.exchange.send(&route, request);
+    let now_ms = process::clock::unix_ms;
+    match tokio::time::timeout_at(wanted.deadline.into(), sent).await {
+        Err(_) => {
+            let seen = Seen {
+                error_type: Some(failure::NO_FIRST_EVENT.into()),
+                now_ms: now_ms(),
+                ..Seen::default()
+            };
+            Ok(Attempted::Failed(end(life, platform, &seen, Usage::Unknown, String::new())))
+        }
+        Ok(Err(error)) => Ok(Attempted::Failed(unreachable(life, platform, &error))),
+        Ok(Ok(response)) => answered(life, platform, &account, response, wanted.deadline).await,
+    }
+}
+
+fn spool_full() -> Refusal {
+    let message = "the relay cannot record usage right now, so it takes no requests";
+    Refusal::new(dialects::error::Kind::Unavailable, Reason::Spool, message).later(5_000)
+}
+
+fn prepare(
+    life: &Settlement,
+    account: &Account,
+    wanted: &Wanted<'_>,
+) -> Result<(&'static dyn Platform, Prepared), String> {
+    let platform = platforms::registry::find(account.platform.as_str())
+        .ok_or_else(|| "its platform is not known to this release".to_owned())?;
+    let head = &life.asked.head;
+    let call = Call {
+        operation: life.asked.operation,
+        method: &head.method,
+        query: head.uri.query(),
+        headers: &head.headers,
+        relay_secret: wanted.secret,
+        model: Some(wanted.model).filter(|model| !model.is_empty()),
+        model_span: wanted.model_span,
+    };
+    let prepared = platform.prepare(&view(account), &call).map_err(|error| error.to_string())?;
+    Ok((platform, prepared))
+}
+
+/// What the platform must know of the account.
+pub fn view(account: &Account) -> AccountView<'_> {
+    AccountView {
+        base_url: &account.base_url,
+        credentials: &account.credentials,
+        user_agent: account.user_agent.as_deref().unwrap_or_default(),
+        model_mapping: &account.model_mapping,
+    }
+}
+
+/// A request with the model as sent.
+type Addressed = (Arc<Route>, (Request<Pieces>, String));
+
+fn address(account: &Account, prepared: Prepared, kept: &Kept) -> Result<Addressed, String> {
+    let target = Target::of(&prepared.uri).map_err(|error| error.to_string())?;
+    let proxy = match &account.proxy_url {
+        None => None,
+        Some(url) => Some(Arc::new(Proxy::parse(url.expose_secret()).map_err(|error| error.to_string())?)),
+    };
+    let body = match prepared.body {
+        BodyPlan::AsIs => kept.whole(),
+        BodyPlan::Splice { range, with } => kept.spliced(range, with),
+        BodyPlan::Replace(bytes) => Pieces::from(bytes),
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = prepared.method;
+    *request.uri_mut() = prepared.uri;
+    *request.headers_mut() = prepared.headers;
+    Ok((Arc::new(Route { target, proxy }), (request, prepared.model_sent)))
+}
+
+/// No answer came.
+fn unreachable(life: &mut Settlement, platform: &'static dyn Platform, error: &upstream::Error) -> Failure {
+    tracing::debug!(%error, kind = error.name(), "an upstream could not be reached");
+    let seen = Seen {
+        error_type: Some(failure::CONNECT.into()),
+        error_message: Some(error.to_string()),
+        now_ms: process::clock::unix_ms(),
+        ..Seen::default()
+    };
+    if matches!(error, upstream::Error::Stale) {
+        // The connection's end says nothing of the account: the same one is asked once more.
+        let verdict = Verdict::Unreachable { until_ms: None };
+        end_attempt(life, 0, &verdict, Usage::None, String::new());
+        return Failure { stale: true, ..failed::of(&verdict, &seen) };
+    }
+    end(life, platform, &seen, Usage::None, String::new())
+}
+
+async fn answered(
+    life: &mut Settlement,
+    platform: &'static dyn Platform,
+    account: &Arc<Account>,
+    response: http::Response<Answer>,
+    deadline: Instant,
+) -> Result<Attempted, Refusal> {
+    let (head, body) = response.into_parts();
+    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let upstream_request_id =
+        text("request-id").or(text("x-request-id")).unwrap_or_default().chars().take(128).collect();
+    let encoding = text("content-encoding");
+    let is_stream = is_event_stream(text("content-type"));
+    let mut answered = Box::new(Answered {
+        status: head.status,
+        headers: HeaderMap::new(),
+        held: Vec::new(),
+        body,
+        tap: None,
+        is_stream,
+        is_plain: encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity")),
+        verdict: Verdict::Fine,
+        upstream_request_id,
+        platform,
+    });
+    let failed = if head.status.is_success() {
+        first_event(&mut answered, platform, &head, deadline).await
+    } else {
+        refused(&mut answered, platform, &head).await
+    };
+    if let Some((seen, usage)) = failed {
+        let verdict = platform.failures().judge(&seen.view());
+        let pass_on = verdict == Verdict::ClientFault && !carries_credential(account, &answered.held);
+        if !pass_on || head.status.is_success() {
+            let id = std::mem::take(&mut answered.upstream_request_id);
+            return Ok(Attempted::Failed(end(life, platform, &seen, usage, id)));
+        }
+        answered.verdict = verdict;
+    } else {
+        life.first_event();
+        judge(life, account, &Verdict::Fine, head.status.as_u16(), "");
+        if life.asked.operation.is_charged() {
+            let mut tap = UsageTap::of(life.asked.dialect, &head.headers);
+            answered.held.iter().for_each(|piece| tap.push(piece));
+            answered.tap = Some(tap);
+        }
+    }
+    answered.headers = platform.response_headers(&view(account), &head.headers);
+    answered.headers.remove(header::CONTENT_LENGTH);
+    Ok(Attempted::Answered(answered))
+}
+
+/// Holds what comes until the first event is known; what failed, if it did.
+async fn first_event(
+    answered: &mut Answered,
+    platform: &'static dyn Platform,
+    head: &http::response::Parts,
+    deadline: Instant,
+) -> Option<(Seen, Usage)> {
+    let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let mut gate = answered.is_stream.then(|| FirstEvent::new(encoding));
+    let now_ms = process::clock::unix_ms;
+    let mut seen = platform.seen(head.status, &head.headers, &[], now_ms());
+    loop {
+        let piece = match tokio::time::timeout_at(deadline.into(), answered.body.frame()).await {
+            Err(_) => {
+                seen.error_type = Some(failure::NO_FIRST_EVENT.into());
+                return Some((seen, Usage::Unknown));
+            }
+            Ok(Some(Err(error))) => {
+                seen.error_type = Some(failure::EMPTY_STREAM.into());
+                seen.error_message = Some(error.to_string());
+                return Some((seen, Usage::Unknown));
+            }
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Ok(None) => Bytes::new(),
+        };
+        let ended = piece.is_empty() || http_body::Body::is_end_stream(&answered.body);
+        let judged = match &mut gate {
+            Some(gate) if !piece.is_empty() => gate.push(&piece),
+            // An answer that is no stream is one as soon as anything of it has come.
+            None if !piece.is_empty() => Gate::Release,
+            _ => Gate::Hold,
+        };
+        if !piece.is_empty() {
+            answered.held.push(piece);
+        }
+        let judged = match judged {
+            Gate::Hold if ended => gate.take().map_or(Gate::Empty, FirstEvent::finish),
+            judged => judged,
+        };
+        match judged {
+            Gate::Hold => {}
+            Gate::Release => return None,
+            Gate::Error { error_type, message } => {
+                return Some((seen.with_error(error_type, message), Usage::None));
+            }
+            Gate::Empty => {
+                seen.error_type = Some(failure::EMPTY_STREAM.into());
+                return Some((seen, Usage::None));
+            }
+        }
+    }
+}
+
+/// An error by its status: its body's head is read to see what it says.
+async fn refused(
+    answered: &mut Answered,
+    platform: &'static dyn Platform,
+    head: &http::response::Parts,
+) -> Option<(Seen, Usage)> {
+    let deadline = Instant::now() + ERROR_PATIENCE;
+    let mut length = 0;
+    while length < ERROR_HEAD {
+        match tokio::time::timeout_at(deadline.into(), answered.body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                let piece = frame.into_data().unwrap_or_default();
+                length += piece.len();
+                answered.held.push(piece);
+            }
+            _ => break,
+        }
+    }
+    let seen = match answered.held.as_slice() {
+        [whole] => platform.seen(head.status, &head.headers, whole, process::clock::unix_ms()),
+        pieces => platform.seen(head.status, &head.headers, &pieces.concat(), process::clock::unix_ms()),
+    };
+    Some((seen, Usage::None))
+}
+
+/// Whether an error's text names the account's credential, as some gateways' do.
+fn carries_credential(account: &Account, held: &[Bytes]) -> bool {
+    let text = held.concat();
+    account
+        .credentials
+        .values()
+        .map(secrecy::ExposeSecret::expose_secret)
+        .any(|secret| secret.len() >= 8 && memchr::memmem::find(&text, secret.as_bytes()).is_some())
+}
+
+/// Ends a failed attempt: judged, recorded, and told on.
+fn end(
+    life: &mut Settlement,
+    platform: &'static dyn Platform,
+    seen: &Seen,
+    usage: Usage,
+    upstream_request_id: String,
+) -> Failure {
+    let verdict = platform.failures().judge(&seen.view());
+    if let Some(account) = life.account().cloned() {
+        judge(life, &account, &verdict, seen.status, seen.error_type.as_deref().unwrap_or_default());
+    }
+    end_attempt(life, seen.status, &verdict, usage, upstream_request_id);
+    failed::of(&verdict, seen)
+}
+
+fn end_attempt(
+    life: &mut Settlement,
+    status: u16,
+    verdict: &Verdict,
+    usage: Usage,
+    upstream_request_id: String,
+) {
+    life.attempt_ended(Ended { status, outcome: "upstream_error", verdict, usage, upstream_request_id });
+}
+
+/// Takes a verdict to heart, and tells the control plane if it changed something.
+pub fn judge(life: &Settlement, account: &Account, verdict: &Verdict, status: u16, error_type: &str) {
+    let node = &life.worker.node;
+    let now_ms = process::clock::unix_ms();
+    if let Some(event) = node.scheduler.judge(account, verdict, now_ms) {
+        tracing::info!(account = %account.id, state = event.state, status, error_type, "an account changed its state");
+        let reason = if error_type.is_empty() { verdict.name() } else { error_type };
+        node.events.report(event.into_wire(account.id.as_str(), now_ms, status, reason.to_owned()));
+    }
+}

@@ -1,0 +1,396 @@
+//! What a request owes until it is settled: its permit, the slot of the attempt under way, an intent for every attempt,
+//! and one usage record. Settling is synchronous, so it also happens from `Drop`, when the client has left.
+//!
+//! Every attempt has its own usage and its own price, abandoned ones too.
+
+use std::{sync::Arc, time::Instant};
+
+use dialects::tap::Tapped;
+use limits::Permit;
+use proto::{
+    rules::{price, usage, verdict::Verdict},
+    types::{Attempt, Cost, Explanation, TokenUsage},
+};
+use scheduler::{Choice, Considered, Slot};
+use snapshot::{Account, Key, Settings, Snapshot, UnknownPrice};
+use spool::{Intent, Payload};
+
+use super::{
+    choose::Session,
+    error::Refusal,
+    node::{Asked, Worker},
+    read::Reserved,
+};
+use crate::{
+    access_log::Entry,
+    metrics::{Outcome, Reason},
+};
+
+mod record;
+
+/// A request, from the moment that its key is known to its end.
+pub struct Settlement {
+    /// The worker that serves it.
+    pub worker: Arc<Worker>,
+    /// The request.
+    pub asked: Asked,
+    /// Its key.
+    pub key: Arc<Key>,
+    /// The client's kind.
+    pub client_kind: Option<&'static str>,
+    /// Its limits.
+    pub permit: Option<Permit>,
+    /// Its part of the byte budget.
+    pub reserved: Option<Reserved>,
+    /// Model asked for; empty until it is known.
+    pub model: String,
+    /// Its session.
+    pub session: Option<Session>,
+    /// Input tokens, estimated from the body.
+    pub input_estimate: i64,
+    /// Output tokens that the request allows itself; 0: not said.
+    pub output_cap: i64,
+    /// Bytes of its body.
+    pub request_bytes: u64,
+    /// Whether it asks for a stream.
+    pub streaming: bool,
+    /// Bytes sent to the client.
+    pub sent: u64,
+    /// When the first of them was.
+    pub first_byte: Option<Instant>,
+    /// Status that the client is told; 0: none yet.
+    pub status: u16,
+    settings: Arc<Settings>,
+    revision: String,
+    attempts: Vec<Attempt>,
+    intents: Vec<Intent>,
+    open: Option<Open>,
+    explained: Explained,
+    settled: bool,
+}
+
+/// The attempt under way.
+struct Open {
+    account: Arc<Account>,
+    sent: Instant,
+    multiplier: f64,
+    _slot: Slot,
+}
+
+/// How the last choice was made.
+#[derive(Default)]
+struct Explained {
+    how: &'static str,
+    considered: Considered,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// HTTP status; 0: none came.
+    pub status: u16,
+    /// In a record's words.
+    pub outcome: &'static str,
+    /// What it says of the account.
+    pub verdict: &'a Verdict,
+    /// What the answer said of its usage.
+    pub usage: Usage,
+    /// The upstream's own request id.
+    pub upstream_request_id: String,
+}
+
+/// What is known of an attempt's usage.
+#[derive(Debug)]
+pub enum Usage {
+    /// Nothing was used: it was refused.
+    None,
+    /// The answer was seen, as far as it came.
+    Tapped(Box<Tapped>),
+    /// It was sent and no answer was seen: what it used is unknown.
+    Unknown,
+}
+
+impl Settlement {
+    /// Begins with a request whose key is good.
+    pub fn begin(worker: &Arc<Worker>, asked: Asked, key: Arc<Key>, snapshot: &Snapshot) -> Self {
+        Self {
+            worker: Arc::clone(worker),
+            asked,
+            key,
+            client_kind: None,
+            permit: None,
+            reserved: None,
+            model: String::new(),
+            session: None,
+            input_estimate: 0,
+            output_cap: 0,
+            request_bytes: 0,
+            streaming: false,
+            sent: 0,
+            first_byte: None,
+            status: 0,
+            settings: Arc::clone(snapshot.settings()),
+            revision: snapshot.revision().map(ToString::to_string).unwrap_or_default(),
+            attempts: Vec::new(),
+            intents: Vec::new(),
+            open: None,
+            explained: Explained::default(),
+            settled: false,
+        }
+    }
+
+    /// Begins an attempt: hands its intent to the kernel and keeps its slot.
+    ///
+    /// # Errors
+    /// The spool has no room; nothing was begun.
+    pub fn attempt(&mut self, choice: Choice, model_sent: &str) -> Result<(), spool::Full> {
+        let now_us = process::clock::unix_us();
+        let id = self.worker.ids.uuid(now_us).to_string();
+        let multiplier = self.multiplier(choice.account.service);
+        let intent = record::intent(self, &choice, &id, model_sent, multiplier, now_us);
+        let intent = {
+            let mut scratch = self.worker.scratch.lock();
+            record::encode_fitting(&intent, &mut scratch);
+            match Payload::new(&scratch) {
+                Ok(payload) => self.worker.spool.intent(payload)?,
+                Err(_) => return Err(spool::Full::Disk),
+            }
+        };
+        self.intents.push(intent);
+        self.attempts.push(Attempt {
+            id,
+            account_id: choice.account.id.as_str().to_owned(),
+            platform: choice.account.platform.as_str().to_owned(),
+            group_id: choice.group.map(String::from).unwrap_or_default(),
+            model_sent: model_sent.to_owned(),
+            started_at: Some(record::timestamp(now_us)),
+            ..Attempt::default()
+        });
+        self.explained = Explained { how: choice.how.name(), considered: choice.considered };
+        let open = Open { account: choice.account, sent: Instant::now(), multiplier, _slot: choice.slot };
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// Notes that the attempt's first event has come.
+    pub fn first_event(&mut self) {
+        if let (Some(open), Some(attempt)) = (&self.open, self.attempts.last_mut()) {
+            attempt.first_event_us = record::micros(open.sent.elapsed());
+        }
+    }
+
+    /// Ends the attempt under way: prices it and gives its slot back.
+    pub fn attempt_ended(&mut self, ended: Ended<'_>) {
+        let Some(open) = self.open.take() else { return };
+        let charged = self.asked.operation.is_charged();
+        let (usage, estimated, model, tier) = self.used(ended.usage, charged);
+        let cost = self.price(&usage, &model, &tier, open.multiplier);
+        self.worker.node.metrics.attempted(ended.verdict.name());
+        self.worker.node.metrics.used(&usage);
+        self.worker.node.metrics.cost.inc_by(cost.rated.max(0) as u64);
+        let Some(attempt) = self.attempts.last_mut() else { return };
+        attempt.model_served = model;
+        attempt.service_tier = tier;
+        attempt.usage = Some(usage);
+        attempt.cost = Some(cost);
+        attempt.estimated = estimated;
+        attempt.status = i32::from(ended.status);
+        attempt.outcome = ended.outcome.to_owned();
+        attempt.verdict = ended.verdict.name().to_owned();
+        attempt.upstream_request_id = ended.upstream_request_id;
+        attempt.total_us = record::micros(open.sent.elapsed());
+    }
+
+    /// The account of the attempt under way.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.open.as_ref().map(|open| &open.account)
+    }
+
+    /// Settles: one record for all attempts, and every obligation ended.
+    pub fn finish(&mut self, outcome: Outcome) {
+        self.finish_with(outcome, None);
+    }
+
+    /// Settles a request that is refused, or failed for good.
+    pub fn refuse(&mut self, refusal: &Refusal) {
+        self.status = refusal.status.as_u16();
+        let outcome = if refusal.reason.is_none() { Outcome::UpstreamError } else { Outcome::Refused };
+        self.finish_with(outcome, refusal.reason);
+    }
+
+    fn finish_with(&mut self, outcome: Outcome, reason: Option<Reason>) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let node = &self.worker.node;
+        match reason {
+            Some(reason) => node.metrics.refused(reason),
+            None => node.metrics.request_ended(outcome),
+        }
+        let elapsed = self.asked.started.elapsed();
+        node.metrics.request_seconds.observe(elapsed.as_secs_f64());
+        if let Some(first) = self.first_byte {
+            node.metrics.first_byte_seconds.observe((first - self.asked.started).as_secs_f64());
+        }
+        self.log(outcome, reason, record::micros(elapsed) as u64);
+        if !self.intents.is_empty() {
+            // A record is of requests that reached an account; one refused after that still is an upstream's failure.
+            let outcome = if outcome == Outcome::Refused { Outcome::UpstreamError } else { outcome };
+            let record = record::usage(self, outcome, record::micros(elapsed));
+            let mut scratch = self.worker.scratch.lock();
+            record::encode_record(record, &mut scratch);
+            if let Ok(payload) = Payload::new(&scratch) {
+                let partition = usage::partition(self.key.id.as_str());
+                self.worker.spool.outcome(partition, std::mem::take(&mut self.intents), payload);
+            }
+        }
+        self.permit = None;
+        self.reserved = None;
+    }
+
+    fn log(&self, outcome: Outcome, reason: Option<Reason>, total_us: u64) {
+        let (mut input, mut output, mut cost) = (0, 0, 0);
+        for attempt in &self.attempts {
+            input += attempt.usage.as_ref().map_or(0, TokenUsage::whole_input);
+            output += attempt.usage.as_ref().map_or(0, |usage| usage.output);
+            cost += attempt.cost.as_ref().map_or(0, |cost| cost.rated);
+        }
+        self.worker.log.write(&Entry {
+            key_id: self.key.id.as_str(),
+            key: &self.key.name,
+            account_id: self.attempts.last().map_or("", |attempt| &attempt.account_id),
+            model: &self.model,
+            client_kind: self.client_kind.unwrap_or_default(),
+            attempts: self.attempts.len() as u32,
+            input_tokens: input,
+            output_tokens: output,
+            cost,
+            request_bytes: self.request_bytes,
+            response_bytes: self.sent,
+            first_byte_us: self.first_byte_us() as u64,
+            total_us,
+            status: self.status,
+            outcome: outcome.as_str(),
+            reason: reason.map(Reason::as_str).unwrap_or_default(),
+            ..entry(&self.asked)
+        });
+    }
+
+    fn first_byte_us(&self) -> i64 {
+        self.first_byte.map_or(0, |first| record::micros(first - self.asked.started))
+    }
+
+    /// Longest silence of an upstream within its answer.
+    pub fn idle_timeout(&self) -> std::time::Duration {
+        self.settings.idle_timeout
+    }
+
+    fn multiplier(&self, service: &str) -> f64 {
+        let of = |multipliers: &std::collections::BTreeMap<String, f64>| {
+            multipliers.get(service).copied().unwrap_or(1.0)
+        };
+        of(&self.key.multipliers) * of(&self.settings.service_multipliers)
+    }
+
+    /// Tokens, whether they are estimated, the model that served, the service tier.
+    fn used(&self, usage: Usage, charged: bool) -> (TokenUsage, bool, String, String) {
+        let input_only = TokenUsage { input: self.input_estimate, ..TokenUsage::default() };
+        match usage {
+            _ if !charged => Default::default(),
+            Usage::None => Default::default(),
+            Usage::Unknown => (input_only, true, String::new(), String::new()),
+            Usage::Tapped(tapped) => {
+                let (mut usage, estimated) = tapped.usage_or_estimate();
+                if estimated && usage.whole_input() == 0 {
+                    usage.input = self.input_estimate;
+                }
+                (usage, estimated, tapped.model.unwrap_or_default(), tapped.service_tier.unwrap_or_default())
+            }
+        }
+    }
+
+    /// By the model that served, else the one that was sent, else the one that stands for those without a price.
+    fn price(&self, usage: &TokenUsage, served: &str, tier: &str, multiplier: f64) -> Cost {
+        if *usage == TokenUsage::default() {
+            return Cost::default();
+        }
+        let prices = self.worker.node.prices;
+        let sent = self.attempts.last().map_or("", |attempt| &attempt.model_sent);
+        let named = match &self.settings.unknown_price {
+            UnknownPrice::PriceAs(model) => model.as_str(),
+            _ => "",
+        };
+        let found = [served, sent, named].into_iter().find_map(|model| prices.find(model));
+        found.map_or_else(Cost::default, |price| {
+            price::cost(price, usage, &price::Context { service_tier: tier, multiplier })
+        })
+    }
+
+    fn explanation(&self) -> Explanation {
+        let considered = &self.explained.considered;
+        Explanation {
+            limits: self.permit.as_ref().map(Permit::consulted).unwrap_or_default(),
+            candidates: considered.named().collect(),
+            passed_over: considered
+                .unnamed()
+                .map(|(reason, count)| (reason.to_owned(), count as i32))
+                .collect(),
+            choice: self.explained.how.to_owned(),
+            session_source: self.session.map(|session| session.source.to_owned()).unwrap_or_default(),
+            revision: self.revision.clone(),
+        }
+    }
+}
+
+impl Drop for Settlement {
+    /// The client has left before there was an answer.
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        self.attempt_ended(Ended {
+            status: 0,
+            outcome: "client_gone",
+            verdict: &Verdict::Fine,
+            usage: Usage::Unknown,
+            upstream_request_id: String::new(),
+        });
+        self.finish(Outcome::ClientGone);
+    }
+}
+
+/// A request that is turned away before its key is known.
+pub fn turned_away(worker: &Worker, asked: &Asked, refusal: &Refusal) {
+    let reason = refusal.reason.unwrap_or(Reason::Malformed);
+    worker.node.metrics.refused(reason);
+    let elapsed = asked.started.elapsed();
+    worker.node.metrics.request_seconds.observe(elapsed.as_secs_f64());
+    worker.log.write(&Entry {
+        status: refusal.status.as_u16(),
+        outcome: Outcome::Refused.as_str(),
+        reason: reason.as_str(),
+        total_us: record::micros(elapsed) as u64,
+        ..entry(asked)
+    });
+}
+
+/// A request that was answered without an upstream.
+pub fn answered(worker: &Worker, asked: &Asked, status: http::StatusCode) {
+    worker.log.write(&Entry {
+        status: status.as_u16(),
+        outcome: Outcome::Ok.as_str(),
+        total_us: record::micros(asked.started.elapsed()) as u64,
+        ..entry(asked)
+    });
+}
+
+fn entry(asked: &Asked) -> Entry<'_> {
+    Entry {
+        at_ms: asked.started_us / 1000,
+        request_id: &asked.id,
+        client: Some(asked.address),
+        method: asked.head.method.as_str(),
+        path: asked.head.uri.path(),
+        ..Entry::default()
+    }
+}
