@@ -32,6 +32,8 @@ pub(crate) struct State {
     next_ticket: u64,
     /// When the agenda will come back to this meter.
     pub(crate) scheduled: i64,
+    /// When it will be looked at in case it may be forgotten.
+    pub(crate) swept: i64,
     /// It was taken out of the map: look it up again.
     pub(crate) dead: bool,
 }
@@ -184,6 +186,7 @@ impl Cells {
                 queue: VecDeque::new(),
                 next_ticket: 0,
                 scheduled: i64::MAX,
+                swept: i64::MAX,
                 dead: false,
             };
             Arc::new(Cell { meter: meter.clone(), state: Mutex::new(state) })

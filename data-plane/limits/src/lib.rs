@@ -172,10 +172,14 @@ impl Limits {
         if state.dead {
             return;
         }
-        let due = state.lease.next_due(state.waiting() as i64, now).unwrap_or(now + agenda::SWEEP_MS);
-        let due = due.max(earliest);
-        if due < state.scheduled {
-            state.scheduled = due;
+        let (due, slot) = match state.lease.next_due(state.waiting() as i64, now) {
+            Some(due) => (due.max(earliest), &mut state.scheduled),
+            // Nothing to say: one look, later, whether it may be forgotten.
+            None => (now + agenda::SWEEP_MS, &mut state.swept),
+        };
+        // An entry stays where it is unless something is due earlier.
+        if due < *slot {
+            *slot = due;
             if self.agenda.add(due, &cell.meter) {
                 self.wake.notify_one();
             }

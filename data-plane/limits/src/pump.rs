@@ -50,10 +50,11 @@ impl Limits {
             let Some((due, meter)) = self.agenda.pop_due(now) else { break };
             let Some(cell) = self.cells.get(meter.as_str()) else { continue };
             let mut state = cell.state.lock();
-            if state.scheduled != due {
-                continue; // It was moved forward, and that entry has been served.
+            match due {
+                _ if due == state.scheduled => state.scheduled = i64::MAX,
+                _ if due == state.swept => state.swept = i64::MAX,
+                _ => continue, // It was moved forward, and that entry has been served.
             }
-            state.scheduled = i64::MAX;
             let waiting = state.waiting() as i64;
             let said = state.lease.collect(sequence, waiting, now);
             request.reports.extend(said.report.map(|report| report.to_wire(meter.as_str())));
