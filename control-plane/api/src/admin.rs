@@ -257,3 +257,8 @@ fn secure(headers: &mut http::HeaderMap) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
+
+#[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod tests;

@@ -23,3 +23,6 @@ pub use auth::with_kinds;
 pub use client::{Network, Peer};
 pub use probe::Prober;
 pub use rest::bindings::BindingError;
+
+#[cfg(test)]
+mod testing;

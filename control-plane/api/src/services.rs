@@ -115,3 +115,6 @@ pub(crate) fn end(
         end => Ok(end),
     }
 }
+
+#[cfg(test)]
+mod tests;
