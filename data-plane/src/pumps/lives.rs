@@ -96,7 +96,7 @@ mod tests {
         let epoch = first.epoch().as_str().to_owned();
         drop(first);
         second.look().unwrap();
-        assert_eq!(second.ended(), [epoch.clone()]);
+        assert_eq!(second.ended(), std::slice::from_ref(&epoch));
         let third = Lives::begin(folder.path()).unwrap();
         assert!(third.ended().is_empty(), "the second tells of it");
         second.told(&[epoch]);
