@@ -1,7 +1,7 @@
 //! Making a change: its records are sealed, its before-images found, its audit entries chained, and all of it written
 //! in one atomic step. What moved meanwhile is read again, as long as the caller did not name a version.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use domain::Record;
 use serde_json::Value;
@@ -25,6 +25,15 @@ impl Store {
     ///
     /// After [`Error::Unavailable`] the change may have been made or not.
     pub async fn commit(&self, change: Change) -> Result<Revision> {
+        let incarnation = Arc::clone(&self.inner.kv.head().borrow().incarnation);
+        self.keep_keys(&incarnation).await?;
+        let revision = self.commit_here(change).await?;
+        self.keep_keys(&revision.incarnation).await?;
+        Ok(revision)
+    }
+
+    /// As [`Store::commit`], without a look at the data keys.
+    pub(crate) async fn commit_here(&self, change: Change) -> Result<Revision> {
         if let Some(fault) = change.fault {
             return Err(fault);
         }

@@ -19,6 +19,10 @@ mod redis;
 mod rotation;
 mod seal;
 mod store;
+#[cfg(feature = "suite")]
+pub mod suite;
+#[cfg(feature = "suite")]
+pub mod testing;
 mod view;
 
 pub use domain::Record;

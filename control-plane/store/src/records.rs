@@ -109,7 +109,8 @@ impl Store {
         for key in &keys {
             let number = key.value.number()?;
             if !self.inner.sealer.knows(number) {
-                self.inner.sealer.install(number, &*key.value.unwrap(&self.inner.master)?);
+                let unwrapped = key.value.unwrap(&self.inner.master)?;
+                self.inner.sealer.install(number, unwrapped, key.value.created_at_ms());
             }
         }
         Ok(keys)

@@ -14,6 +14,7 @@ use aes_gcm::{
 };
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
+use zeroize::Zeroizing;
 
 pub(crate) use self::keys::DataKey;
 pub use self::master::MasterKey;
@@ -32,8 +33,16 @@ pub(crate) struct Sealer {
 
 #[derive(Default)]
 struct Ring {
-    newest: u32,
-    keys: FxHashMap<u32, Aes256Gcm>,
+    newest: Option<u32>,
+    keys: FxHashMap<u32, Held>,
+}
+
+/// A data key, unwrapped.
+struct Held {
+    cipher: Aes256Gcm,
+    /// Kept so that a store that lost its newest writes can be given the key back under which records were sealed.
+    key: Zeroizing<[u8; 32]>,
+    created_at_ms: i64,
 }
 
 impl Sealer {
@@ -43,10 +52,18 @@ impl Sealer {
     }
 
     /// Adds an unwrapped data key.
-    pub(crate) fn install(&self, number: u32, key: &[u8; 32]) {
+    pub(crate) fn install(&self, number: u32, key: Zeroizing<[u8; 32]>, created_at_ms: i64) {
         let mut ring = self.ring.write();
-        ring.keys.insert(number, Aes256Gcm::new(key.into()));
-        ring.newest = ring.newest.max(number);
+        let cipher = Aes256Gcm::new((&*key).into());
+        ring.keys.insert(number, Held { cipher, key, created_at_ms });
+        ring.newest =
+            ring.keys.iter().max_by_key(|(number, held)| (held.created_at_ms, **number)).map(|(n, _)| *n);
+    }
+
+    /// All data keys: number, key, when it was made.
+    pub(crate) fn keys(&self) -> Vec<(u32, Zeroizing<[u8; 32]>, i64)> {
+        let ring = self.ring.read();
+        ring.keys.iter().map(|(number, held)| (*number, held.key.clone(), held.created_at_ms)).collect()
     }
 
     /// Whether a data key is known.
@@ -58,10 +75,11 @@ impl Sealer {
     pub(crate) fn seal(&self, kind: &str, id: &str, body: &[u8]) -> Result<Vec<u8>> {
         let ring = self.ring.read();
         let what = || format!("{kind}/{id}");
-        let Some(cipher) = ring.keys.get(&ring.newest) else {
+        let newest = ring.newest.and_then(|number| Some((number, ring.keys.get(&number)?)));
+        let Some((number, held)) = newest else {
             return Err(Error::Sealed { what: what(), why: "there is no data key".into() });
         };
-        encrypt(cipher, ring.newest, what().as_bytes(), body)
+        encrypt(&held.cipher, number, what().as_bytes(), body)
             .ok_or_else(|| Error::Sealed { what: what(), why: "it cannot be encrypted".into() })
     }
 
@@ -78,8 +96,8 @@ impl Sealer {
         let refuse = |why: String| Error::Sealed { what: format!("{kind}/{id}"), why };
         let number = Self::key_of(envelope).ok_or_else(|| refuse("it is not sealed".into()))?;
         let ring = self.ring.read();
-        let cipher = ring.keys.get(&number).ok_or_else(|| refuse(format!("data key {number} is unknown")))?;
-        decrypt(cipher, format!("{kind}/{id}").as_bytes(), envelope)
+        let held = ring.keys.get(&number).ok_or_else(|| refuse(format!("data key {number} is unknown")))?;
+        decrypt(&held.cipher, format!("{kind}/{id}").as_bytes(), envelope)
             .ok_or_else(|| refuse("it was altered, or sealed for another record".into()))
     }
 }

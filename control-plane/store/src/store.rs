@@ -28,6 +28,8 @@ pub(crate) struct Inner {
     /// The audit log's head as last seen. Held while an audited commit is under way, so that commits of one process
     /// do not make each other chain anew.
     pub(crate) audit: Mutex<Option<AuditHead>>,
+    /// The incarnation in which the store is known to have the data keys.
+    pub(crate) keys_of: parking_lot::Mutex<Arc<str>>,
 }
 
 /// How a Redis store is reached.
@@ -68,8 +70,14 @@ impl Store {
 
     /// A store over a backend: makes the first data key where there is none, and unwraps them all.
     pub async fn over(kv: Arc<dyn Kv>, master: MasterKey) -> Result<Self> {
-        let store =
-            Self { inner: Arc::new(Inner { kv, sealer: Sealer::empty(), master, audit: Mutex::new(None) }) };
+        let inner = Inner {
+            kv,
+            sealer: Sealer::empty(),
+            master,
+            audit: Mutex::new(None),
+            keys_of: parking_lot::Mutex::new("".into()),
+        };
+        let store = Self { inner: Arc::new(inner) };
         match store.unlock().await {
             Ok(()) => Ok(store),
             Err(why) => {

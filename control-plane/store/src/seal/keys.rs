@@ -26,11 +26,17 @@ pub(crate) struct DataKey {
 }
 
 impl DataKey {
-    /// A new random data key.
-    pub(crate) fn generate(number: u32, master: &MasterKey, now_ms: i64) -> Result<Self> {
-        let mut key = Zeroizing::new([0; 32]);
+    /// A new random data key. Its number is random too, so that keys made by two processes at once are two keys.
+    pub(crate) fn generate(master: &MasterKey, now_ms: i64) -> Result<Self> {
+        let (mut key, mut number) = (Zeroizing::new([0; 32]), [0; 4]);
         random(key.as_mut())?;
-        Self::wrap(number, &key, master, now_ms)
+        random(&mut number)?;
+        Self::wrap(u32::from_be_bytes(number), &key, master, now_ms)
+    }
+
+    /// When it was made, Unix milliseconds.
+    pub(crate) fn created_at_ms(&self) -> i64 {
+        self.created_at_ms
     }
 
     /// Its number.
@@ -64,7 +70,8 @@ impl DataKey {
         Self::wrap(self.number()?, &*self.unwrap(from)?, to, self.created_at_ms)
     }
 
-    fn wrap(number: u32, key: &[u8; 32], master: &MasterKey, created_at_ms: i64) -> Result<Self> {
+    /// Wraps a data key.
+    pub(crate) fn wrap(number: u32, key: &[u8; 32], master: &MasterKey, created_at_ms: i64) -> Result<Self> {
         let mut salt = [0; 16];
         random(&mut salt)?;
         let wrapping = master.derive(&salt)?;
@@ -122,7 +129,7 @@ mod tests {
     fn only_its_master_key_unwraps_a_data_key_and_a_rewrapped_one_is_the_same() {
         let (one, two) =
             (master("correct horse battery staple"), master("an entirely other phrase of words"));
-        let wrapped = DataKey::generate(1, &one, 0).unwrap();
+        let wrapped = DataKey::generate(&one, 0).unwrap();
         let error = wrapped.unwrap(&two).unwrap_err().to_string();
         assert!(error.contains("is wrapped by master key"), "{error}");
         let again = wrapped.rewrap(&one, &two).unwrap();

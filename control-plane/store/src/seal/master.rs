@@ -93,6 +93,16 @@ impl MasterKey {
         }
     }
 
+    /// A secret of its own for another purpose of the same process, such as a standalone node's snapshot on disk: the
+    /// same for the same key and purpose, and of no use to find the key.
+    pub fn for_purpose(&self, purpose: &str) -> [u8; 32] {
+        let secret: &[u8] = match &self.0 {
+            Source::Key(key) => key.as_ref(),
+            Source::Passphrase(text) => text.expose_secret().as_bytes(),
+        };
+        proto::rules::key_hash::Pepper::new(secret).digest(purpose.as_bytes()).0
+    }
+
     /// The 32 bytes: the key itself, or derived from the passphrase and `salt` by argon2id.
     pub(super) fn derive(&self, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
         match &self.0 {

@@ -3,7 +3,7 @@ use super::*;
 fn sealer(numbers: &[u32]) -> Sealer {
     let sealer = Sealer::empty();
     for number in numbers {
-        sealer.install(*number, &[*number as u8 + 17; 32]);
+        sealer.install(*number, Zeroizing::new([*number as u8 + 17; 32]), i64::from(*number));
     }
     sealer
 }
