@@ -180,6 +180,7 @@ impl Inner {
         request.extensions_mut().insert(client);
         let origin = self.cors.origin_of(request.headers());
         let grpc = is_grpc(request.headers());
+        let line = format!("{} {}", request.method(), request.uri().path());
         let mut response = match Arc::clone(&self.turns).try_acquire_owned() {
             Err(_) => overloaded(grpc),
             Ok(turn) => {
@@ -190,6 +191,8 @@ impl Inner {
                 }
             }
         };
+        // Without the query: nobody knows what people put there.
+        tracing::debug!(line, request_id = ?id, status = response.status().as_u16(), "an administration request");
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
         if let Some(origin) = origin {

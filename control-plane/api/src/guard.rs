@@ -16,7 +16,7 @@ use prost_reflect::{MethodDescriptor, Value};
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
-use crate::{auth::Authenticator, client::Client, contract, convert};
+use crate::{auth::Authenticator, client::Client, contract, convert, rest::Door};
 
 /// Services that describe or watch this one and hold nothing secret.
 const OPEN: [&str; 3] = [
@@ -24,6 +24,9 @@ const OPEN: [&str; 3] = [
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
+
+/// Largest body of a call that needs no login, bytes.
+pub(crate) const STRANGERS_BODY: usize = 64 << 10;
 
 /// Who is calling. In the extensions of every request that a role was needed for.
 #[derive(Clone, Debug)]
@@ -54,6 +57,15 @@ impl Caller {
     pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
         let missing = || convert::unauthenticated("NO_CREDENTIALS", "log in first");
         request.extensions().get::<Self>().cloned().ok_or_else(missing)
+    }
+
+    /// Refuses a standing below `least`.
+    fn needs(&self, least: Role) -> Result<(), Status> {
+        if self.role >= least {
+            return Ok(());
+        }
+        let message = format!("this needs the role `{least}`; yours is `{}`", self.role);
+        Err(convert::refusal(Code::PermissionDenied, "ROLE_TOO_LOW", &message))
     }
 
     /// The author of what this caller changes.
@@ -145,6 +157,17 @@ impl<S> Guard<S> {
     }
 }
 
+impl<S: Send + Sync> Door for Guard<S> {
+    /// Judged again when the call is made: this only keeps strangers from sending more than a login needs.
+    async fn knock(&self, path: &str, parts: &http::request::Parts) -> Result<usize, Status> {
+        let Some(Rule::Role(least)) = self.rules.of(path) else { return Ok(STRANGERS_BODY) };
+        let client = parts.extensions.get::<Client>().cloned();
+        let client = client.unwrap_or_else(|| Client::of(None, &parts.headers, &[]));
+        let caller = self.authenticator.identify(&parts.headers, &client).await?;
+        caller.needs(least).map(|()| usize::MAX)
+    }
+}
+
 impl<S> Service<Request<Body>> for Guard<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
@@ -198,10 +221,7 @@ async fn admit(
         Rule::Role(least) => least,
     };
     let mut caller = authenticator.identify(request.headers(), &client).await?;
-    if caller.role < least {
-        let message = format!("this needs the role `{least}`; yours is `{}`", caller.role);
-        return Err(convert::refusal(Code::PermissionDenied, "ROLE_TOO_LOW", &message));
-    }
+    caller.needs(least)?;
     caller.action = action(&path);
     request.extensions_mut().insert(caller);
     Ok(())
@@ -228,16 +248,6 @@ mod tests {
         assert_eq!(rules.of("/crs.admin.v1.KeyService/Nothing"), None);
         assert_eq!(rules.of("/crs.admin.v1.AuthService/AdminLogin"), Some(Rule::Public));
         assert_eq!(rules.of("/crs.admin.v1.KeyService/CreateKey"), Some(Rule::Role(Role::Admin)));
-    }
-
-    #[test]
-    fn a_method_without_the_option_is_nobodys() {
-        let pool = contract::pool();
-        let bare = prost_reflect::DescriptorPool::global();
-        assert!(contract::extension(&bare, "crs.types.v1.access").is_none());
-        let method = contract::methods().next().unwrap();
-        assert_ne!(rule(&method), Rule::Nobody);
-        assert!(pool.get_extension_by_name("crs.types.v1.access").is_some());
     }
 
     #[test]

@@ -88,11 +88,11 @@ struct Cursor {
 }
 
 /// One entry to be ordered.
-pub struct Entry<T> {
+pub struct Entry<'a, T> {
     /// What it is ordered by.
     pub key: SortKey,
     /// Its id, which decides among equals.
-    pub id: String,
+    pub id: &'a str,
     /// The entry.
     pub value: T,
 }
@@ -112,7 +112,7 @@ pub struct Page<T> {
 /// # Errors
 /// `INVALID_ARGUMENT` when the token is not one of this list.
 pub fn cut<T>(
-    entries: Vec<Entry<T>>,
+    entries: Vec<Entry<'_, T>>,
     descending: bool,
     size: usize,
     token: &str,
@@ -126,9 +126,9 @@ pub fn cut<T>(
     if !token.is_empty() {
         let cursor = read_token(token, of)?;
         let last = (&cursor.key, cursor.id.as_str());
-        rest.retain(|entry| compare((&entry.key, &entry.id), last) == Ordering::Greater);
+        rest.retain(|entry| compare((&entry.key, entry.id), last) == Ordering::Greater);
     }
-    let by = |a: &Entry<T>, b: &Entry<T>| compare((&a.key, &a.id), (&b.key, &b.id));
+    let by = |a: &Entry<'_, T>, b: &Entry<'_, T>| compare((&a.key, a.id), (&b.key, b.id));
     let more = rest.len() > size;
     if more {
         rest.select_nth_unstable_by(size, by);
@@ -137,7 +137,7 @@ pub fn cut<T>(
     rest.sort_unstable_by(by);
     let next = match rest.last() {
         Some(last) if more => {
-            let cursor = Cursor { of: of.to_owned(), key: last.key.clone(), id: last.id.clone() };
+            let cursor = Cursor { of: of.to_owned(), key: last.key.clone(), id: last.id.to_owned() };
             BASE64.encode(serde_json::to_vec(&cursor).unwrap_or_default())
         }
         _ => String::new(),
@@ -231,13 +231,13 @@ fn split(text: &str) -> Vec<(String, bool)> {
 mod tests {
     use super::*;
 
-    fn entries(keys: &[i64]) -> Vec<Entry<i64>> {
-        let entry = |(n, key): (usize, &i64)| Entry {
-            key: SortKey::Number(*key),
-            id: format!("{n:03}"),
-            value: *key,
-        };
-        keys.iter().enumerate().map(entry).collect()
+    fn entries<'a>(keys: &[i64], ids: &'a [String]) -> Vec<Entry<'a, i64>> {
+        let entry = |(key, id): (&i64, &'a String)| Entry { key: SortKey::Number(*key), id, value: *key };
+        keys.iter().zip(ids).map(entry).collect()
+    }
+
+    fn ids() -> Vec<String> {
+        (0..100).map(|n| format!("{n:03}")).collect()
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
         for descending in [false, true] {
             let (mut seen, mut token) = (Vec::new(), String::new());
             loop {
-                let page = cut(entries(&keys), descending, 7, &token, "x").unwrap();
+                let page = cut(entries(&keys, &ids()), descending, 7, &token, "x").unwrap();
                 assert_eq!(page.total, 100);
                 seen.extend(page.values);
                 token = page.next;
@@ -265,9 +265,9 @@ mod tests {
 
     #[test]
     fn a_token_is_good_for_its_list_only() {
-        let page = cut(entries(&[1, 2, 3]), false, 1, "", "x").unwrap();
-        assert!(cut(entries(&[1, 2, 3]), false, 1, &page.next, "y").is_err());
-        assert!(cut(entries(&[1, 2, 3]), false, 1, "nonsense", "x").is_err());
+        let page = cut(entries(&[1, 2, 3], &ids()), false, 1, "", "x").unwrap();
+        assert!(cut(entries(&[1, 2, 3], &ids()), false, 1, &page.next, "y").is_err());
+        assert!(cut(entries(&[1, 2, 3], &ids()), false, 1, "nonsense", "x").is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod request;
 pub mod router;
 pub mod template;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use domain::Violations;
@@ -29,6 +29,22 @@ use self::{
 };
 use crate::{contract, convert};
 
+/// Longest time that a body may take to come.
+const BODY_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Who is asked before a request's body is read.
+pub trait Door {
+    /// Whether the caller of a method may send a body, and how many bytes of it at most.
+    ///
+    /// # Errors
+    /// Why not.
+    fn knock(
+        &self,
+        path: &str,
+        parts: &http::request::Parts,
+    ) -> impl Future<Output = Result<usize, Status>> + Send;
+}
+
 /// Transcodes REST requests for a service.
 #[derive(Clone)]
 pub struct Rest<S> {
@@ -39,7 +55,7 @@ pub struct Rest<S> {
 
 impl<S> Rest<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Door + Clone,
 {
     /// Over a service that serves these methods; bodies may have `max_body` bytes.
     ///
@@ -80,9 +96,18 @@ where
                 return error::response(&status);
             }
         };
-        let body = match self.read_body(&parts.headers, body).await {
-            Ok(body) => body,
-            Err(response) => return *response,
+        let path = contract::path(&binding.method);
+        let max = match self.service.knock(&path, &parts).await {
+            Ok(max) => max.min(self.max_body),
+            Err(status) => return error::response(&status),
+        };
+        let body = match tokio::time::timeout(BODY_DEADLINE, read_body(&parts.headers, body, max)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(response)) => return *response,
+            Err(_) => {
+                let status = Status::deadline_exceeded("the body took too long to come");
+                return error::response_with(&status, StatusCode::REQUEST_TIMEOUT);
+            }
         };
         if !matches!(binding.body, BodyRule::None) && !is_json(&parts.headers, &body) {
             let status = Status::invalid_argument("send the body as `content-type: application/json`");
@@ -93,7 +118,6 @@ where
             Ok(message) => message,
             Err(wrong) => return error::response(&convert::invalid(&wrong)),
         };
-        let path = contract::path(&binding.method);
         let output = binding.method.output();
         match call::call(self.service.clone(), &path, Origin::of(&parts), &message, output).await {
             Ok(answer) if binding.method.is_server_streaming() => answer::many(answer, &parts.headers),
@@ -104,36 +128,35 @@ where
             Err(status) => error::response(&status),
         }
     }
+}
 
-    /// The whole body, at most so long. Its declared length is believed only to refuse.
-    async fn read_body<B>(&self, headers: &http::HeaderMap, body: B) -> Result<Bytes, Box<Response<Body>>>
-    where
-        B: http_body::Body<Data = Bytes>,
-    {
-        let too_large = || {
-            let status = Status::invalid_argument(format!("the body has more than {} bytes", self.max_body));
-            Box::new(error::response_with(&status, StatusCode::PAYLOAD_TOO_LARGE))
+/// The whole body, at most so long. Its declared length is believed only to refuse.
+async fn read_body<B>(headers: &http::HeaderMap, body: B, max: usize) -> Result<Bytes, Box<Response<Body>>>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let too_large = || {
+        let status = Status::invalid_argument(format!("the body has more than {max} bytes"));
+        Box::new(error::response_with(&status, StatusCode::PAYLOAD_TOO_LARGE))
+    };
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > max as u64) {
+        return Err(too_large());
+    }
+    let mut body = std::pin::pin!(body);
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            let wrong = Violations::one("", "the body broke off");
+            return Err(Box::new(error::response(&convert::invalid(&wrong))));
         };
-        let declared =
-            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|length: u64| length > self.max_body as u64) {
+        let Ok(data) = frame.into_data() else { continue };
+        if read.len() + data.len() > max {
             return Err(too_large());
         }
-        let mut body = std::pin::pin!(body);
-        let mut read = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                let wrong = Violations::one("", "the body broke off");
-                return Err(Box::new(error::response(&convert::invalid(&wrong))));
-            };
-            let Ok(data) = frame.into_data() else { continue };
-            if read.len() + data.len() > self.max_body {
-                return Err(too_large());
-            }
-            read.extend_from_slice(&data);
-        }
-        Ok(read.freeze())
+        read.extend_from_slice(&data);
     }
+    Ok(read.freeze())
 }
 
 fn is_json(headers: &http::HeaderMap, body: &[u8]) -> bool {

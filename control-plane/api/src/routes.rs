@@ -16,7 +16,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     auth::Hasher,
     contract,
-    guard::Rules,
+    guard::{Rules, STRANGERS_BODY},
     probe::Prober,
     records::Records,
     services::{
@@ -48,7 +48,7 @@ pub(crate) async fn build(parts: Parts, health: &HealthReporter) -> Routes {
     let requests = RequestServiceServer::new(Requests::new(records()));
     let audit = AuditServiceServer::new(Audit::new(records()));
     let platforms = PlatformServiceServer::new(Platforms);
-    let routes = Routes::new(auth.max_decoding_message_size(max_body))
+    let routes = Routes::new(auth.max_decoding_message_size(STRANGERS_BODY.min(max_body)))
         .add_service(keys.max_decoding_message_size(max_body))
         .add_service(accounts.max_decoding_message_size(max_body))
         .add_service(stats.max_decoding_message_size(max_body))

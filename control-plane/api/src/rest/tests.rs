@@ -14,6 +14,33 @@ fn pool() -> DescriptorPool {
     DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice()).unwrap()
 }
 
+/// A service whose door is open, but to those who ask for `/t/find` with a token.
+#[derive(Clone)]
+struct Open;
+
+impl Door for Open {
+    async fn knock(&self, _: &str, parts: &http::request::Parts) -> Result<usize, Status> {
+        match parts.headers.contains_key(header::AUTHORIZATION) {
+            true => Err(Status::unauthenticated("no")),
+            false => Ok(1000),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Open {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(echo(request))
+    }
+}
+
 /// Answers each call with what was asked: `Watch` three times and then with an error.
 async fn echo(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let watching = request.uri().path().ends_with("Watch");
@@ -29,8 +56,7 @@ async fn echo(request: Request<Body>) -> Result<Response<Body>, Infallible> {
 async fn call(line: &str, accept: &str, body: &str) -> (u16, String, String) {
     let pool = pool();
     let methods: Vec<_> = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
-    let service = tower::service_fn(echo);
-    let rest = Rest::new(&pool, methods.into_iter(), service, 1000).unwrap();
+    let rest = Rest::new(&pool, methods.into_iter(), Open, 2000).unwrap();
     let (verb, uri) = line.split_once(' ').unwrap();
     let request = Request::builder().method(verb).uri(uri).header("accept", accept);
     let response = rest.serve(request.body(Full::from(body.to_owned())).unwrap()).await;
@@ -82,6 +108,20 @@ async fn what_is_wrong_is_said() {
     }
     let (status, _, _) = call("POST /t/find", "*/*", &format!(r#"{{"name":"{}"}}"#, "x".repeat(1000))).await;
     assert_eq!(status, 413);
+}
+
+#[tokio::test]
+async fn the_door_is_asked_before_a_body_is_read() {
+    let pool = pool();
+    let methods: Vec<_> = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+    let rest = Rest::new(&pool, methods.into_iter(), Open, 2000).unwrap();
+    // A body that never comes.
+    let body = http_body_util::StreamBody::new(futures_util::stream::pending::<
+        Result<http_body::Frame<Bytes>, Status>,
+    >());
+    let request =
+        Request::builder().method("POST").uri("/t/find").header("authorization", "x").body(body).unwrap();
+    assert_eq!(rest.serve(request).await.status(), 401);
 }
 
 #[test]

@@ -71,7 +71,11 @@ impl Auth {
         let user = found.filter(|user| right && !user.value.disabled);
         match user {
             Some(_) => self.throttle.succeeded(&name),
-            None => self.throttle.failed(address, &name, now),
+            None => {
+                // Not the name: people type passwords into that field.
+                tracing::warn!(address = client.address_text(), "a login failed");
+                self.throttle.failed(address, &name, now);
+            }
         }
         Ok(user)
     }
@@ -257,10 +261,9 @@ impl AuthService for Auth {
         request: Request<admin::ListSessionsRequest>,
     ) -> Result<Response<admin::ListSessionsResponse>, Status> {
         let caller = Caller::of(&request)?;
+        let current = only_people(&caller)?;
         let sessions = self.sessions_of(&caller.user_id);
-        let shown = |session: &Arc<Versioned<Session>>| {
-            session.value.to_wire(caller.session.as_deref() == Some(session.value.id.as_str()))
-        };
+        let shown = |session: &Arc<Versioned<Session>>| session.value.to_wire(session.value.id == current);
         Ok(Response::new(admin::ListSessionsResponse { sessions: sessions.iter().map(shown).collect() }))
     }
 
@@ -269,6 +272,8 @@ impl AuthService for Auth {
         request: Request<admin::DeleteSessionRequest>,
     ) -> Result<Response<admin::DeleteSessionResponse>, Status> {
         let caller = Caller::of(&request)?;
+        // A token stands below its maker, so it may not touch the maker's sessions.
+        only_people(&caller)?;
         let id = request.into_inner().id;
         let session = self.records.find::<Session>(&id).await?;
         // Somebody else's session is as good as none.

@@ -327,3 +327,51 @@ async fn statistics_settings_and_nodes_answer() {
     assert!(!settings.to_string().contains("pepper"));
     bench.stop().await;
 }
+
+#[tokio::test]
+async fn strangers_send_no_large_bodies_and_tokens_touch_no_sessions() {
+    let bench = Bench::start().await;
+    let large = json!({ "username": "x".repeat(70_000) }).to_string();
+    assert_eq!(bench.call("", "POST /api/v2/auth/admin/login", &large).await.status, 413);
+    assert_eq!(bench.call("", "POST /api/v2/keys", &large).await.status, 401);
+    let admin = bench.token().await;
+    assert_eq!(bench.call(&admin, "POST /api/v2/keys", &"x".repeat((1 << 20) + 1)).await.status, 413);
+    let made = bench.ok(&admin, "POST /api/v2/auth/tokens", r#"{"name":"ci","role":"user"}"#).await;
+    let token = text(&made["secret"]);
+    assert_eq!(bench.call(&token, "GET /api/v2/auth/sessions", "").await.reason(), "NOT_A_SESSION");
+    assert_eq!(bench.call(&token, "DELETE /api/v2/auth/sessions/x", "").await.reason(), "NOT_A_SESSION");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_fields_and_wrong_types_are_named() {
+    let bench = Bench::start().await;
+    let token = bench.token().await;
+    for (line, body, field) in [
+        ("POST /api/v2/keys", r#"{"nmae":"x"}"#, "nmae"),
+        ("POST /api/v2/keys", r#"{"limits":[{"window":{"minuets":1}}]}"#, "limits[0].window.minuets"),
+        ("POST /api/v2/keys", r#"{"name":"x","limits":[{"amount":"many"}]}"#, "limits[0].amount"),
+        (
+            "POST /api/v2/keys",
+            r#"{"name":"x","limits":[{"meter":"tokens","amount":5,"window":{"kind":"day"}}]}"#,
+            "limits[0].meter",
+        ),
+        ("PATCH /api/v2/settings", r#"{"max_attempts":9}"#, "max_attempts"),
+    ] {
+        let answer = bench.call(&token, line, body).await;
+        let seen = text(&answer.json()["error"]["details"][1]["field_violations"][0]["field"]);
+        assert_eq!((answer.status.as_u16(), seen.as_str()), (400, field), "{}", answer.text);
+    }
+    let form = http::Request::post("/api/v2/keys")
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(http_body_util::Full::from("{}"))
+        .unwrap();
+    assert_eq!(bench.send(form).await.status, 415);
+    let answer = bench.call(&token, "DELETE /api/v2/keys", "").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.headers["allow"].to_str().unwrap()),
+        (405, "GET, POST, HEAD, OPTIONS")
+    );
+    bench.stop().await;
+}

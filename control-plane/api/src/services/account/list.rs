@@ -38,7 +38,7 @@ impl Accounts {
             .into_iter()
             .map(|account| Entry {
                 key: sort_key(&account.value, &order, &used),
-                id: account.value.id.clone(),
+                id: &account.value.id,
                 value: account,
             })
             .collect();

@@ -31,11 +31,7 @@ impl Keys {
         let used = self.used_if_asked(&order, &matching).await?;
         let entries = matching
             .into_iter()
-            .map(|key| Entry {
-                key: sort_key(&key.value, &order, &used),
-                id: key.value.id.clone(),
-                value: key,
-            })
+            .map(|key| Entry { key: sort_key(&key.value, &order, &used), id: &key.value.id, value: key })
             .collect();
         let of = format!("{}|{}|{}|{}", order.field, order.descending, asked.deleted, asked.filter);
         let page =
