@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use link::{Identity, Link};
 pub use link::{Connect, Stream as ControlStream, Target};
+use link::{Identity, Link};
 use process::{clock, tasks::Tasks};
 use proto::rules::{
     ids::{AccountId, NodeId},

@@ -93,10 +93,9 @@ pub async fn list(store: &Store, filter: &Filter, before: Option<&str>, limit: u
         partitions.into_iter().map(|partition| Tail::new(partition, &log, before)).collect();
     let mut page = Page::default();
     for _ in 0..MOST_EXAMINED {
-        let Some(item) = newest(store, &mut tails).await? else { return Ok(page) };
-        if filter.start_ms.is_some_and(|start| item.at_ms < start) {
-            return Ok(page);
-        }
+        let item = newest(store, &mut tails).await?;
+        let begun = |item: &LogItem| filter.start_ms.is_none_or(|start| item.at_ms >= start);
+        let Some(item) = item.filter(begun) else { return Ok(Page { next: None, ..page }) };
         page.next = Some(item.position.clone());
         let record = UsageRecord::decode(item.body.as_slice()).ok().filter(|record| filter.admits(record));
         if let Some(mut record) = record {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use secrecy::{ExposeSecret as _, SecretString};
+use proto::rules::key_hash::Pepper;
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use store::MasterKey;
 
 /// Where the master key comes from, best first: value, file, generated file.
@@ -23,6 +24,15 @@ pub enum MasterKeyError {
     /// None is set.
     #[error("no master key: set CRS_MASTER_KEY or CRS_MASTER_KEY_FILE (`openssl rand -hex 32` makes one)")]
     Missing,
+    /// Its file cannot be read.
+    #[error("master key file {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// It is refused, or its file cannot be read or written.
     #[error(transparent)]
     Refused(#[from] store::Error),
@@ -37,6 +47,24 @@ impl MasterKeySource {
             file: matches.get_one::<PathBuf>("master-key-file").cloned(),
             generate: None,
         }
+    }
+
+    /// A secret for another purpose that follows from the key, such as sealing what a node keeps on disk. The key must
+    /// have been loaded before.
+    ///
+    /// # Errors
+    /// When there is none, or its file cannot be read.
+    pub fn derived(&self, purpose: &str) -> Result<SecretSlice<u8>, MasterKeyError> {
+        let text = match (&self.value, self.file.as_ref().or(self.generate.as_ref())) {
+            (Some(value), _) => value.clone(),
+            (None, Some(path)) => SecretString::from(
+                std::fs::read_to_string(path)
+                    .map_err(|source| MasterKeyError::File { path: path.clone(), source })?,
+            ),
+            (None, None) => return Err(MasterKeyError::Missing),
+        };
+        let pepper = Pepper::new(text.expose_secret().trim().as_bytes());
+        Ok(SecretSlice::from(pepper.digest(purpose.as_bytes()).0.to_vec()))
     }
 
     /// The key.

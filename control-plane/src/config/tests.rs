@@ -1,6 +1,7 @@
 //! Defaults, contradictions, and the master key.
 
 use clap::Command;
+use secrecy::ExposeSecret as _;
 
 use super::*;
 
@@ -42,7 +43,11 @@ fn the_master_key_comes_from_value_file_or_a_generated_file() {
     let generate = Some(dir.path().join("master.key"));
     let generated = MasterKeySource { generate: generate.clone(), ..none.clone() };
     assert!(generated.load().is_ok());
-    assert!(MasterKeySource { file: generate, ..none.clone() }.load().is_ok());
+    let read = MasterKeySource { file: generate, ..none.clone() };
+    assert!(read.load().is_ok());
+    let derived = |source: &MasterKeySource, purpose| source.derived(purpose).unwrap();
+    assert_eq!(derived(&read, "a").expose_secret(), derived(&generated, "a").expose_secret());
+    assert_ne!(derived(&read, "a").expose_secret(), derived(&read, "b").expose_secret());
     let sample = MasterKeySource { value: Some("0".repeat(64).into()), ..generated };
     assert!(matches!(sample.load(), Err(MasterKeyError::Refused(_))));
 }

@@ -88,8 +88,8 @@ async fn g8_what_many_nodes_say_of_an_account_is_one_change_with_its_author() {
         (Status::RateLimited, Some(now + 60_000))
     );
     let filter = AuditFilter { target_id: "a1".into(), ..AuditFilter::default() };
-    let entries = bed.store.audit(&filter, None, 10).await.unwrap();
-    let actors: Vec<_> = entries.0.iter().map(|entry| entry.fact.actor.as_str()).collect();
+    let entries = bed.store.audit_entries(&filter, None, 10).await.unwrap();
+    let actors: Vec<_> = entries.iter().map(|entry| entry.fact.actor.as_str()).collect();
     assert_eq!(actors, ["node:n1", "test"]);
     bed.end().await;
 }

@@ -76,8 +76,13 @@ fn marker(applied: u64, gap: bool) -> Marker {
     Marker { epoch: "s1".into(), partition: partition(KEY), applied, gap }
 }
 
+/// The zone of a deployment that set none.
+fn zone() -> TimeZone {
+    domain::Settings::default().zone()
+}
+
 fn all_time() -> Range {
-    Range::total(process::clock::unix_ms(), TimeZone::UTC)
+    Range::total(process::clock::unix_ms(), zone())
 }
 
 #[tokio::test]
@@ -141,9 +146,8 @@ async fn what_was_counted_is_read_back_by_every_dimension() {
     let models =
         counters::top(store, Dimension::KeyModel, "k1/", &all_time(), Order::RatedCost, 5).await.unwrap();
     assert_eq!((models.len(), models[0].id.as_str()), (1, "claude-sonnet-4-5"));
-    let used = counters::last_used(store, Dimension::Key, &[KEY.into(), "other".into()], &TimeZone::UTC)
-        .await
-        .unwrap();
+    let used =
+        counters::last_used(store, Dimension::Key, &[KEY.into(), "other".into()], &zone()).await.unwrap();
     assert!(used[0].is_some() && used[1].is_none());
     bed.end().await;
 }
