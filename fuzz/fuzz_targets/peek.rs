@@ -1,0 +1,31 @@
+//! Peek takes any bytes, at any split alike, and never believes what a JSON parser would not.
+#![no_main]
+
+use dialects::{Dialect, peek};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (step, body) = (usize::from(input.0 % 17) + 1, input.1);
+    for dialect in [Dialect::AnthropicMessages, Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::Gemini] {
+        let whole = peek::peek(dialect, body);
+        let mut scanner = peek::Scanner::new(dialect);
+        let pushed = body.chunks(step).try_for_each(|piece| scanner.push(piece));
+        let parts = pushed.and_then(|()| scanner.finish());
+        assert_eq!(whole.is_ok(), parts.is_ok(), "a split changed the verdict");
+        let (Ok(whole), Ok(parts)) = (whole, parts) else { continue };
+        assert_eq!(whole, parts, "a split changed what was found");
+        if std::str::from_utf8(body).is_err() {
+            // Strings that peek has no use for are passed on unread, whatever their bytes: the upstream's to judge.
+            continue;
+        }
+        // serde_json gives up at a depth of 128, which is no verdict on the text.
+        match serde_json::from_slice::<serde_json::Value>(body) {
+            Ok(value) => assert_eq!(whole.model.as_deref(), value["model"].as_str()),
+            Err(error) => assert!(error.to_string().contains("recursion"), "taken, but no JSON: {error}"),
+        }
+        if let (Some(model), Some(span)) = (whole.model, whole.model_span) {
+            let spliced: String = serde_json::from_slice(&body[span]).expect("the span is the model's JSON string");
+            assert_eq!(spliced, model);
+        }
+    }
+});
