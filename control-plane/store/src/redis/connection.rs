@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, Pipeline, RedisError, RedisResult, TlsMode, Value,
     aio::{ConnectionLike as _, MultiplexedConnection, PubSub},
@@ -18,6 +19,9 @@ use crate::error::{Error, Result};
 
 /// How long a connection may take to be made. Longer means that callers wait in vain during an outage.
 const CONNECT: Duration = Duration::from_millis(300);
+
+/// Commands under way at once on a cluster, of one call.
+const AT_ONCE: usize = 128;
 
 /// Makes connections.
 pub(super) enum Dialer {
@@ -119,11 +123,21 @@ impl Connection {
         }
     }
 
-    /// Sends commands at once; every one has its own answer.
-    pub(super) async fn send_all(&mut self, commands: &Pipeline, count: usize) -> RedisResult<Vec<Value>> {
+    /// Sends commands at once; the answers come in their order.
+    pub(super) async fn send_all(&mut self, commands: &[Cmd]) -> RedisResult<Vec<Value>> {
         match self {
-            Self::Server(connection) => connection.req_packed_commands(commands, 0, count).await,
-            Self::Cluster(connection) => connection.req_packed_commands(commands, 0, count).await,
+            Self::Server(connection) => {
+                let mut pipeline = Pipeline::with_capacity(commands.len());
+                commands.iter().for_each(|command| {
+                    pipeline.add_command(command.clone());
+                });
+                connection.req_packed_commands(&pipeline, 0, commands.len()).await
+            }
+            // A cluster's pipeline ends at the slot's border: each command finds its own way.
+            Self::Cluster(connection) => {
+                let sent: Vec<_> = commands.iter().map(|command| alone(connection, command)).collect();
+                stream::iter(sent).buffered(AT_ONCE).try_collect().await
+            }
         }
     }
 
@@ -137,6 +151,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// One command of several, owning all that it needs.
+fn alone(connection: &ClusterConnection, command: &Cmd) -> BoxFuture<'static, RedisResult<Value>> {
+    let (mut connection, command) = (connection.clone(), command.clone());
+    Box::pin(async move { connection.req_packed_command(&command).await })
 }
 
 fn address(host: &str, port: u16, tls: bool) -> ConnectionAddr {

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use proto::rules::usage::PARTITIONS;
-use redis::Pipeline;
-
 use super::{
     Redis,
     replies::{Reply, read},
@@ -15,6 +12,7 @@ use crate::{
     kv::{Applied, Apply, LogEntry, LogItem, MarkerAt, Row, RowChange},
     layout::{self, PartitionKeys},
 };
+use proto::rules::usage::PARTITIONS;
 
 /// Names or entries read by one call.
 const PAGE: usize = 1000;
@@ -77,11 +75,11 @@ pub(super) async fn markers(redis: &Redis, sources: &[String]) -> Result<Vec<Mar
     if sources.is_empty() {
         return Ok(Vec::new());
     }
-    let mut commands = Pipeline::new();
-    for partition in 0..PARTITIONS {
-        commands.cmd("HMGET").arg(redis.layout.partition(partition).markers).arg(sources);
-    }
-    let replies = redis.link.read_all(&commands, PARTITIONS as usize).await?;
+    let key = |partition| redis.layout.partition(partition).markers;
+    let commands: Vec<_> = (0..PARTITIONS)
+        .map(|partition| redis::cmd("HMGET").arg(key(partition)).arg(sources).to_owned())
+        .collect();
+    let replies = redis.link.read_all(&commands).await?;
     let mut found = Vec::new();
     for (partition, reply) in (0..).zip(replies) {
         let applied: Vec<Option<u64>> = read("markers", reply)?;
@@ -97,12 +95,11 @@ pub(super) async fn markers(redis: &Redis, sources: &[String]) -> Result<Vec<Mar
 pub(super) async fn rows(redis: &Redis, partition: u32, names: &[String]) -> Result<Vec<Row>> {
     let mut rows = Vec::with_capacity(names.len());
     for names in names.chunks(PAGE) {
-        let mut commands = Pipeline::new();
-        for name in names {
-            // A row has some twenty fields: a bounded read.
-            commands.cmd("HGETALL").arg(redis.layout.row(partition, name));
-        }
-        for reply in redis.link.read_all(&commands, names.len()).await? {
+        // A row has some twenty fields: a bounded read.
+        let key = |name| redis.layout.row(partition, name);
+        let commands: Vec<_> =
+            names.iter().map(|name| redis::cmd("HGETALL").arg(key(name)).to_owned()).collect();
+        for reply in redis.link.read_all(&commands).await? {
             rows.push(read("rows", reply)?);
         }
     }

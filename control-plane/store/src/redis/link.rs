@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 
 use super::{
     breaker::Breaker,
@@ -40,7 +40,7 @@ pub(super) struct Link {
 /// What a call sends.
 enum Request<'r> {
     One(&'r Cmd),
-    All(&'r Pipeline, usize),
+    All(&'r [Cmd]),
     Masters(&'r Cmd),
 }
 
@@ -64,11 +64,11 @@ impl Link {
     }
 
     /// Reads many at once.
-    pub(super) async fn read_all(&self, commands: &Pipeline, count: usize) -> Result<Vec<Value>> {
-        if count == 0 {
+    pub(super) async fn read_all(&self, commands: &[Cmd]) -> Result<Vec<Value>> {
+        if commands.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.guarded(self.cold, Request::All(commands, count), RETRIES).await?)
+        Ok(self.guarded(self.cold, Request::All(commands), RETRIES).await?)
     }
 
     /// Writes: sent once.
@@ -168,7 +168,7 @@ impl Link {
         let (number, mut connection) = self.connection().await?;
         let answered = match request {
             Request::One(command) => connection.send(command).await.map(|value| vec![value]),
-            Request::All(commands, count) => connection.send_all(commands, *count).await,
+            Request::All(commands) => connection.send_all(commands).await,
             Request::Masters(command) => connection.send_to_masters(command).await.map(|value| vec![value]),
         };
         answered.and_then(errors_out).map_err(|why| {

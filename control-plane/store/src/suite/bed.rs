@@ -25,7 +25,7 @@ enum Kind {
 
 /// The suite's master key.
 pub fn master() -> MasterKey {
-    MasterKey::parse("the suite's passphrase, long enough").unwrap()
+    MasterKey::parse("5f1d3c0a9be44872a6d0e39b71c85f2e4ad61b07c3f9285e60b7d41fa2938c5e").unwrap()
 }
 
 impl Bed {

@@ -202,7 +202,7 @@ pub async fn data_keys_and_master_keys_rotate(bed: &Bed) {
         }
         assert_eq!(store.scan::<Secret>(None, 9).await.unwrap().len(), 2);
     }
-    let next = MasterKey::parse("another passphrase of the suite").unwrap();
+    let next = MasterKey::parse("a chain of words that is longer than twenty").unwrap();
     bed.two.rewrap(&next, author("rewrap")).await.unwrap();
     let refused = bed.reopen(master()).await.unwrap_err();
     assert!(matches!(refused, Error::Sealed { .. }), "{refused}");
