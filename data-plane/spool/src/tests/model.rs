@@ -217,6 +217,9 @@ impl Run {
     fn ship(&mut self, records: usize) {
         let Some(process) = &self.process else { return };
         for epoch in process.spool.sources() {
+            if !process.spool.pending(&epoch, 0) {
+                continue;
+            }
             let Ok(found) = process.spool.read(&epoch, 0, records, 100_000) else { continue };
             for record in found {
                 let before = self.shipped.insert((epoch.clone(), record.sequence), record.payload.clone());

@@ -1,10 +1,12 @@
 //! The spool on the real disk: what it promises, one by one.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use super::sim::Sim;
 use crate::{Full, Lane, MAX_PAYLOAD, Options, Payload, Spool};
 
 fn payload(bytes: &[u8]) -> Payload<'_> {
@@ -16,7 +18,7 @@ fn request(lane: &Lane, partition: u32, bytes: &[u8]) -> u64 {
     lane.outcome(partition, vec![intent], payload(bytes))
 }
 
-fn open(folder: &std::path::Path, options: Options) -> Arc<Spool> {
+fn open(folder: &Path, options: Options) -> Arc<Spool> {
     let (spool, old) = Spool::open(folder, options).unwrap();
     old.into_iter().for_each(|old| old.seal().unwrap());
     spool
@@ -41,6 +43,7 @@ fn records_come_in_order_with_the_one_before_in_their_partition() {
         (1, true, false)
     );
     assert!(spool.compare(lane.epoch(), 3, 1).unwrap(), "the store has lost one");
+    assert_eq!((spool.lag(), spool.pending(lane.epoch(), 2)), (2, true));
     let found = spool.read(lane.epoch(), 0, 10, 1000).unwrap();
     assert_eq!(found.iter().map(|record| record.sequence).collect::<Vec<_>>(), [2, 3]);
 }
@@ -75,6 +78,8 @@ fn a_full_spool_refuses_before_the_attempt_and_never_after() {
     assert!(owed.len() >= 16, "{}", owed.len());
     let count = owed.len();
     for mut intent in owed {
+        // All the room that notes are promised, to the last byte.
+        lane.note(&mut intent, payload(&[2; 1000])).unwrap();
         lane.note(&mut intent, payload(&[2; 1000])).unwrap();
         lane.outcome(0, vec![intent], payload(&[3; MAX_PAYLOAD]));
     }
@@ -140,6 +145,59 @@ fn an_old_epoch_goes_when_all_is_acknowledged_and_its_time_is_over() {
     assert!(second.sources().is_empty());
     assert!(!folder.path().join(epoch.as_str()).exists());
     assert_eq!(second.bytes(), 0);
+}
+
+#[test]
+fn a_store_that_lost_what_is_not_kept_any_more_can_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { segment_bytes: 64 << 10, retain_acked: Duration::ZERO, ..Options::default() };
+    let spool = open(folder.path(), options);
+    let lane = spool.lane().unwrap();
+    let count = 30;
+    for _ in 0..count {
+        request(&lane, 0, &[1; MAX_PAYLOAD]);
+    }
+    spool.sync().unwrap();
+    spool.acked(lane.epoch(), 0, count - 1);
+    spool.sweep(Instant::now()).unwrap();
+    assert!(spool.compare(lane.epoch(), 0, 3).unwrap());
+    let found = spool.read(lane.epoch(), 0, 1000, usize::MAX).unwrap();
+    assert!(found.len() > 1 && found[0].sequence > 4, "the first segments are gone");
+    assert_eq!(found[0].previous, 3, "or the store would wait for what nobody has");
+    assert_eq!(found[1].previous, found[0].sequence);
+}
+
+#[test]
+fn g4_no_power_cut_lets_an_outcome_go_before_its_intent() {
+    for seed in 0..40 {
+        let sim = Sim::new(seed);
+        let options = Options {
+            segment_bytes: 64 << 10,
+            retain_acked: Duration::ZERO,
+            sync_after: None,
+            ..Options::default()
+        };
+        let start = || Spool::open_on(Arc::new(sim.clone()), Path::new("/spool"), options.clone()).unwrap();
+        let (spool, _) = start();
+        let lane = spool.lane().unwrap();
+        let mut open = std::collections::VecDeque::new();
+        for n in 0..120 {
+            open.push_back(lane.intent(payload(&[1; 2000])).unwrap());
+            if n >= 20 {
+                lane.outcome(0, open.drain(..1).collect(), payload(&[2; 2000]));
+            }
+        }
+        open.into_iter().for_each(|intent| drop(lane.outcome(0, vec![intent], payload(b"x"))));
+        spool.sync().unwrap();
+        spool.acked(lane.epoch(), 0, 120);
+        // It dies at some point of the sweep, and the power goes.
+        sim.light_fuse(seed as usize / 2);
+        let _ = spool.sweep(Instant::now());
+        drop((lane, spool));
+        sim.restart(true);
+        let (_spool, old) = start();
+        assert!(old.iter().all(|old| old.unfinished().is_empty()), "finished intents came back");
+    }
 }
 
 #[test]
