@@ -227,10 +227,13 @@ async fn answered(
     } else {
         refused(&mut answered, platform, &head).await
     };
-    if let Some((seen, usage)) = failed {
+    if let Some((mut seen, usage)) = failed {
         let verdict = platform.failures().judge(&seen.view());
-        let pass_on = verdict == Verdict::ClientFault && !carries_credential(account, &answered.held);
-        if !pass_on || head.status.is_success() {
+        let leaks = carries_credential(account, &answered.held);
+        if leaks {
+            seen.error_message = None;
+        }
+        if leaks || verdict != Verdict::ClientFault || head.status.is_success() {
             let id = std::mem::take(&mut answered.upstream_request_id);
             return Ok(Attempted::Failed(end(life, platform, &seen, usage, id)));
         }

@@ -147,7 +147,7 @@ fn slow() -> Refusal {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_budget_is_bounded_and_given_back() {
         let budget = Budget::new(1 << 20);
         let mut held = budget.reserve(BASE + (512 << 10)).await.unwrap();

@@ -39,6 +39,8 @@ pub struct Relayed {
     status: StatusCode,
     verdict: Verdict,
     upstream_request_id: String,
+    /// The client has left, and it is read for its usage alone.
+    abandoned: bool,
 }
 
 /// What is left to do once the answer is over.
@@ -48,6 +50,8 @@ enum End {
     Open,
     /// Nothing: it ended well, or as visibly as the upstream's own end was.
     Clean,
+    /// The connection is to be reset, once what was given has gone out.
+    Flush,
     /// The connection is to be reset.
     Reset,
 }
@@ -65,6 +69,8 @@ pub fn response(mut life: Settlement, answered: Box<Answered>) -> Response<Body>
     } = *answered;
     life.status = status.as_u16();
     life.first_byte = Some(Instant::now());
+    let held_bytes = held.iter().map(|piece| piece.len() as u64).sum();
+    life.sent = held_bytes;
     // From here on nothing is tried again: the request's own bytes are not needed any more.
     life.asked.head.headers.clear();
     if let Some(reserved) = &mut life.reserved {
@@ -72,7 +78,7 @@ pub fn response(mut life: Settlement, answered: Box<Answered>) -> Response<Body>
     }
     let silence = Silence::new(life.idle_timeout());
     let mut relayed = Box::new(Relayed {
-        held_bytes: held.iter().map(|piece| piece.len() as u64).sum(),
+        held_bytes,
         held: held.into_iter(),
         answer: Some(body),
         life: Some(Box::new(life)),
@@ -84,6 +90,7 @@ pub fn response(mut life: Settlement, answered: Box<Answered>) -> Response<Body>
         status,
         verdict,
         upstream_request_id,
+        abandoned: false,
     });
     relayed.settle_if_over();
     let mut response = Response::new(Body::Relayed(relayed));
@@ -103,23 +110,29 @@ impl Relayed {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
         if let Some(piece) = self.held.next() {
             self.held_bytes -= piece.len() as u64;
-            return Poll::Ready(Some(Ok(self.sent(piece))));
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match self.end {
             End::Open => {}
             End::Clean => return Poll::Ready(None),
+            End::Flush => {
+                // hyper drops what it has not written when a body fails: one turn for it to do so.
+                self.end = End::Reset;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             End::Reset => return Poll::Ready(Some(Err(BrokeOff))),
         }
         let Some(answer) = &mut self.answer else { return Poll::Ready(None) };
         match Pin::new(answer).poll_frame(cx) {
             Poll::Pending => {
                 if self.silence.over(cx) {
-                    return self.broke_off(Break::Silent);
+                    return self.broke_off(&Break::Silent, cx);
                 }
                 Poll::Pending
             }
-            Poll::Ready(None) => self.over(),
-            Poll::Ready(Some(Err(_))) => self.broke_off(Break::Cut),
+            Poll::Ready(None) => self.over(cx),
+            Poll::Ready(Some(Err(_))) => self.broke_off(&Break::Cut, cx),
             Poll::Ready(Some(Ok(frame))) => {
                 self.silence.broken();
                 let piece = frame.into_data().unwrap_or_default();
@@ -134,11 +147,10 @@ impl Relayed {
     }
 
     /// The upstream has ended its answer.
-    fn over(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+    fn over(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
         match self.settle_at_end() {
-            Some(event) => Poll::Ready(Some(Ok(self.sent(event)))),
-            None if self.end == End::Reset => Poll::Ready(Some(Err(BrokeOff))),
-            None => Poll::Ready(None),
+            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
+            None => self.poll(cx),
         }
     }
 
@@ -197,7 +209,7 @@ impl Relayed {
             (false, false) => {
                 let event = self.last_event(&Break::Cut);
                 self.settle(usage, "interrupted", Outcome::Interrupted);
-                self.end = End::Reset;
+                self.end = End::Flush;
                 return event;
             }
         }
@@ -206,20 +218,24 @@ impl Relayed {
     }
 
     /// The upstream broke off within its answer.
-    fn broke_off(&mut self, why: Break) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
-        let event = self.last_event(&why);
+    fn broke_off(
+        &mut self,
+        why: &Break,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+        let event = self.last_event(why);
         let usage = self.tap.take().map_or(Usage::Unknown, |tap| Usage::Tapped(Box::new(tap.finish())));
+        self.end = End::Flush;
         self.settle(usage, "interrupted", Outcome::Interrupted);
-        self.end = End::Reset;
         match event {
-            Some(event) => Poll::Ready(Some(Ok(self.sent(event)))),
-            None => Poll::Ready(Some(Err(BrokeOff))),
+            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
+            None => self.poll(cx),
         }
     }
 
     /// The event by which a client sees that its stream broke off; none where the bytes are no plain stream.
-    fn last_event(&self, why: &Break) -> Option<Bytes> {
-        let life = self.life.as_ref().filter(|_| self.is_stream && self.is_plain)?;
+    fn last_event(&mut self, why: &Break) -> Option<Bytes> {
+        let life = self.life.as_mut().filter(|_| self.is_stream && self.is_plain)?;
         let refusal = match why {
             Break::Cut => {
                 Refusal::upstream(Kind::Api, StatusCode::BAD_GATEWAY, "the upstream broke off its answer")
@@ -230,7 +246,9 @@ impl Relayed {
                 "the upstream fell silent within its answer",
             ),
         };
-        Some(respond::last_event(life.asked.dialect, &refusal, &life.asked.id))
+        let event = respond::last_event(life.asked.dialect, &refusal, &life.asked.id);
+        life.sent += event.len() as u64;
+        Some(event)
     }
 
     /// An error within the stream speaks of the account too.
@@ -258,7 +276,7 @@ impl Relayed {
             usage,
             upstream_request_id: std::mem::take(&mut self.upstream_request_id),
         });
-        life.finish(of_request);
+        life.finish(if self.abandoned { Outcome::ClientGone } else { of_request });
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn start(left: &mut Relayed) {
         status: left.status,
         verdict: left.verdict.clone(),
         upstream_request_id: std::mem::take(&mut left.upstream_request_id),
+        abandoned: true,
     };
     tasks.spawn_on(
         "read-on",
