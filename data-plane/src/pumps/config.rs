@@ -214,3 +214,6 @@ async fn save(
 fn say(message: Message) -> WatchRequest {
     WatchRequest { message: Some(message) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,3 +134,6 @@ async fn send(link: &Link, events: Vec<AccountEvent>) -> Result<(), tonic::Statu
         Err(_) => Err(tonic::Status::deadline_exceeded("no answer")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //! carry messages between `link` and the rooms that understand them; `app` starts them.
 
 pub mod activation;
+#[cfg(test)]
+mod bed;
 pub mod bindings;
 pub mod config;
 pub mod events;

@@ -187,7 +187,9 @@ fn g4_no_power_cut_lets_an_outcome_go_before_its_intent() {
                 lane.outcome(0, open.drain(..1).collect(), payload(&[2; 2000]));
             }
         }
-        open.into_iter().for_each(|intent| drop(lane.outcome(0, vec![intent], payload(b"x"))));
+        for intent in open {
+            lane.outcome(0, vec![intent], payload(b"x"));
+        }
         spool.sync().unwrap();
         spool.acked(lane.epoch(), 0, 120);
         // It dies at some point of the sweep, and the power goes.

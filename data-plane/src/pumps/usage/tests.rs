@@ -5,15 +5,15 @@ use std::{
     time::Duration,
 };
 
-use link::{Connect, Identity, Stream, Target};
 use parking_lot::Mutex;
 use proto::node::usage_service_server::{UsageService, UsageServiceServer};
 use spool::{Lane, Options, Payload};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Streaming};
+use tonic::{Request, Response, Streaming, service::Routes};
 
 use super::*;
+use crate::pumps::bed;
 
 /// A store that applies as `distribution` 1.3 says, and can fail in ways that stores do.
 #[derive(Default)]
@@ -122,34 +122,6 @@ struct Bed {
     _folder: tempfile::TempDir,
 }
 
-fn link(service: Service, tasks: &Tasks) -> Link {
-    let (sender, incoming) = mpsc::channel::<std::io::Result<tokio::io::DuplexStream>>(4);
-    let stop = tasks.stopping();
-    tasks.spawn("server", async move {
-        let server = tonic::transport::Server::builder().add_service(UsageServiceServer::new(service));
-        tokio::select! {
-            () = stop.cancelled() => {}
-            ended = server.serve_with_incoming(ReceiverStream::new(incoming)) => ended.unwrap(),
-        }
-    });
-    let connect: Connect = Arc::new(move || {
-        let sender = sender.clone();
-        Box::pin(async move {
-            let (ours, theirs) = tokio::io::duplex(1 << 16);
-            sender.send(Ok(theirs)).await.map_err(std::io::Error::other)?;
-            Ok(Box::new(ours) as Box<dyn Stream>)
-        })
-    });
-    let identity = Identity {
-        node: "n".into(),
-        epoch: "e".into(),
-        name: "n".into(),
-        version: "2.0.0".into(),
-        join_token: "t".to_owned().into(),
-    };
-    Link::new(&identity, &Target::InProcess(connect)).unwrap()
-}
-
 impl Bed {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -161,7 +133,8 @@ impl Bed {
     }
 
     fn start(&self) {
-        start(self.spool.clone(), link(self.service.clone(), &self.tasks), &self.tasks);
+        let services = Routes::new(UsageServiceServer::new(self.service.clone()));
+        start(self.spool.clone(), bed::link(services, &self.tasks), &self.tasks);
     }
 
     fn write(&mut self, records: usize) {
