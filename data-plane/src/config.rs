@@ -15,7 +15,6 @@ mod arguments;
 pub use arguments::{arguments, relay_arguments};
 
 /// The process's environment as the configuration reader wants it; names and values that are no UTF-8 are left out.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
