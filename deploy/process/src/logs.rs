@@ -1,5 +1,7 @@
 //! Log output of a process: human-readable or JSON lines on standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// How log lines look.
@@ -16,7 +18,7 @@ pub enum Format {
 pub fn init(filter: &str, format: Format) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // The only error is that someone was first, which tests are.
     let _ = match format {
         Format::Text => registry.with(layer).try_init(),

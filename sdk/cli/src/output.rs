@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde_json::Value;
@@ -71,7 +71,7 @@ fn table(shown: &Shown) -> String {
     let mut text = String::new();
     if !headings.is_empty() {
         let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(headings.clone());
         table.add_rows(rows.clone());
         text.push_str(&table.trim_fmt());

@@ -161,7 +161,11 @@ pub async fn status(context: &Context) -> Result<()> {
     let answer = context.client.stats().get_overview(admin::GetOverviewRequest {}).await;
     let overview = answer.map_err(sdk::Error::from)?.into_inner();
     let counts = |counts: &std::collections::HashMap<String, i64>| {
-        let mut parts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let mut parts: Vec<_> = counts
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(state, count)| format!("{count} {state}"))
+            .collect();
         parts.sort();
         if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
     };
