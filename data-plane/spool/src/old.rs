@@ -40,6 +40,8 @@ pub struct OldEpoch {
     source: Source,
     chain: Chain,
     unfinished: BTreeMap<u64, Unfinished>,
+    /// Entries that damage may have taken, at most.
+    lost: u64,
     next_number: u64,
     /// The segment into which this process writes: never one that another has written.
     tail: Option<(Segment, Arc<dyn SpoolFile>, u64)>,
@@ -67,6 +69,7 @@ impl OldEpoch {
             },
             chain: Chain::default(),
             unfinished: BTreeMap::new(),
+            lost: 0,
             next_number: 1,
             tail: None,
         };
@@ -76,6 +79,8 @@ impl OldEpoch {
             old.next_number = old.next_number.max(number + 1);
             old.read_segment(fs.as_ref(), number)?;
         }
+        // The numbers of outcomes that were lost to damage may have been shipped: they are not given again.
+        old.chain.next_sequence += old.lost;
         // A spare that was removed must not come back as the name of a segment that was written since.
         fs.sync_folder(&old.source.folder).map_err(Error::io("sync", &old.source.folder))?;
         Ok(old)
@@ -103,13 +108,16 @@ impl OldEpoch {
         while let Some(entry) = scanner.next_entry().map_err(Error::io("read", &path))? {
             take(entry, &mut self.chain, &mut self.unfinished, self.source.ledger.get_mut());
         }
-        if scanner.damaged {
+        if scanner.lost > 0 {
             tracing::warn!(path = %path.display(), "a segment of the spool has damaged bytes; what is whole was kept");
         }
         let used = scanner.whole_until;
         if used == HEADER && header == Header::Blank {
             return fs.remove(&path).map_err(Error::io("remove", &path));
         }
+        self.lost += scanner.lost;
+        // What is damaged stays, so that whoever reads this again comes to the same.
+        let used = if scanner.lost > 0 { length } else { used };
         if length > used {
             file.cut(used).map_err(Error::io("cut", &path))?;
         }

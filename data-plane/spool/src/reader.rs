@@ -46,13 +46,10 @@ impl Source {
             if met.sequence <= after || met.sequence <= acked[met.partition as usize] {
                 return ControlFlow::Continue(());
             }
-            // What came before and is not kept any more was acknowledged once; if the store has lost it since, it is
-            // lost, and the store must be able to go on from what it has.
-            let previous = if met.previous < first_kept {
-                met.previous.min(acked[met.partition as usize])
-            } else {
-                met.previous
-            };
+            // What came before and is not kept, or cannot be read any more, is either applied already or lost for good:
+            // the store must be able to go on from what it has.
+            let applied = acked[met.partition as usize];
+            let previous = if met.previous < first_kept.max(applied) { applied } else { met.previous };
             let (sequence, partition) = (met.sequence, met.partition);
             size += met.payload.len();
             found.push(Record { sequence, partition, previous, payload: met.payload.to_vec() });
@@ -204,7 +201,7 @@ pub fn inspect(epoch: &str, number: u64, bytes: &[u8]) -> Result<Inspected, Erro
             }
         }
     }
-    found.damaged = scanner.damaged;
+    found.damaged = scanner.lost > 0;
     Ok(found)
 }
 

@@ -138,14 +138,14 @@ pub struct Scanner {
     start: u64,
     /// End of the last whole entry.
     pub whole_until: u64,
-    /// Whether bytes were passed over.
-    pub damaged: bool,
+    /// How many entries may have been lost in what was passed over as damaged, at most; 0: nothing was damaged.
+    pub lost: u64,
 }
 
 impl Scanner {
     /// A scanner from an offset to an end.
     pub fn new(file: Arc<dyn SpoolFile>, seed: u32, from: u64, end: u64) -> Self {
-        Self { file, seed, end, at: from, buffer: Vec::new(), start: from, whole_until: from, damaged: false }
+        Self { file, seed, end, at: from, buffer: Vec::new(), start: from, whole_until: from, lost: 0 }
     }
 
     /// Where it stands: after the entry that it gave last.
@@ -155,23 +155,24 @@ impl Scanner {
 
     /// The next whole entry; `None` at the end.
     pub fn next_entry(&mut self) -> io::Result<Option<Entry<'_>>> {
-        let mut lost = false;
+        let mut looking = false;
         let (offset, length) = loop {
             let frame = self.look(FRAME)?;
-            let Some(frame) = frame.first_chunk::<FRAME>() else { return Ok(None) };
+            let Some(frame) = frame.first_chunk::<FRAME>().copied() else { return Ok(None) };
             // Zeros are the end, but not while looking for the next whole entry: a damaged payload may hold some.
-            if !lost && *frame == [0; FRAME] {
+            if !looking && frame == [0; FRAME] {
                 return Ok(None);
             }
-            if let Some(length) = record::announced(frame) {
+            if let Some(length) = record::announced(&frame) {
                 let (seed, offset) = (self.seed, self.at);
                 let entry = self.look(FRAME + length)?;
                 if entry.len() == FRAME + length && record::decode(seed, offset, entry).is_some() {
                     break (offset, length);
                 }
             }
-            lost = true;
-            self.damaged = true;
+            // Every entry begins with bytes that are not zero.
+            self.lost += u64::from(frame[..8] != [0; 8]);
+            looking = true;
             self.at += 8;
         };
         self.at = offset + record::framed(length);
