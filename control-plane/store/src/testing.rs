@@ -16,6 +16,9 @@ const START: Duration = Duration::from_secs(15);
 /// Ports tried before giving up: another process may take one first.
 const PORTS: usize = 5;
 
+/// The option that makes a server a Sentinel.
+const SENTINEL: &str = "--sentinel";
+
 /// A Redis server of its own.
 #[derive(Debug)]
 pub struct RedisServer {
@@ -128,16 +131,36 @@ impl Drop for RedisServer {
 }
 
 fn spawn(port: u16, directory: &TempDir, options: &[String]) -> io::Result<Child> {
-    Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
-        .args(["--logfile", "redis.log", "--dir"])
-        .arg(directory.path())
-        .args(options)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+    let mut command = Command::new("redis-server");
+    if let [first, watched] = options
+        && first == SENTINEL
+    {
+        // A Sentinel keeps what it knows in its configuration file.
+        let path = directory.path().join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nlogfile redis.log\ndir {}\nsentinel monitor main 127.0.0.1 {watched} 1\n\
+             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n",
+            directory.path().display()
+        );
+        std::fs::write(&path, text)?;
+        command.arg(path).arg(SENTINEL);
+    } else {
+        command
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
+            .args(["--logfile", "redis.log", "--dir"])
+            .arg(directory.path())
+            .args(options);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
         .spawn()
         .map_err(|why| io::Error::new(why.kind(), format!("redis-server cannot be started: {why}")))
+}
+
+/// A Sentinel that watches a master under the name `main` and promotes a replica of it half a second after it fell
+/// silent. Its store's URL is `redis-sentinel://127.0.0.1:<port>/main`.
+pub fn redis_sentinel(master: &RedisServer) -> io::Result<RedisServer> {
+    redis_with(&[SENTINEL, &master.port.to_string()])
 }
 
 /// A cluster of three masters.

@@ -13,7 +13,7 @@ use std::{
 use sample::{Note, author, master};
 use store::{
     Applied, Apply, Change, Changes, Error, Expect, RedisOptions, Store, Verdict,
-    testing::{RedisServer, redis, redis_with},
+    testing::{RedisServer, redis, redis_sentinel, redis_with},
 };
 
 /// Longer than anything promised takes, also on a busy machine.
@@ -46,6 +46,26 @@ async fn until_up<T>(call: impl AsyncFn() -> store::Result<T>) -> T {
         }
     });
     up.await.expect("the store came back in time")
+}
+
+/// Waits until a replica has all that its master has, on its disk as well.
+async fn in_step(first: &RedisServer, replica: &RedisServer) {
+    let field = |server: &RedisServer, section: &str, name: &str| {
+        let info = server.command(&["INFO", section]).unwrap();
+        info.lines().find_map(|line| line.strip_prefix(name).map(|value| value[1..].to_owned()))
+    };
+    let reached = tokio::time::timeout(PATIENCE, async {
+        let offset = |server| field(server, "replication", "master_repl_offset");
+        let idle = |name| field(replica, "persistence", name).as_deref() == Some("0");
+        while field(replica, "replication", "master_link_status").as_deref() != Some("up")
+            || offset(replica) != offset(first)
+            || !idle("aof_rewrite_in_progress")
+            || !idle("aof_rewrite_scheduled")
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    reached.await.expect("the replica is in step");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,39 +113,22 @@ async fn g4_redis_killed_while_writing_keeps_what_it_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g4_a_lagging_replica_that_is_promoted_shows_as_a_gap_and_a_new_history() {
-    let master_server = redis().unwrap();
+    let first_server = redis().unwrap();
     let mut replica = redis().unwrap();
-    let port = master_server.port().to_string();
+    let port = first_server.port().to_string();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
-    let store = patient(&master_server).await;
+    let store = patient(&first_server).await;
     store.apply(count("s", 1)).await.unwrap();
     let first = store.commit(Change::new(author()).put(&Note::new("first"), Expect::Absent)).await.unwrap();
     let before = store.identity().await.unwrap();
-    let synced = |server: &RedisServer| server.command(&["INFO", "replication"]).unwrap();
-    let written = |server: &RedisServer| {
-        let info = server.command(&["INFO", "persistence"]).unwrap();
-        info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrite_scheduled:0")
-    };
-    let in_step = tokio::time::timeout(PATIENCE, async {
-        let offset = |info: &str| {
-            let mut lines = info.lines();
-            lines.find_map(|line| line.strip_prefix("master_repl_offset:").map(str::to_owned))
-        };
-        while !synced(&replica).contains("master_link_status:up")
-            || offset(&synced(&replica)) != offset(&synced(&master_server))
-            || !written(&replica)
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    in_step.await.unwrap();
+    in_step(&first_server, &replica).await;
 
     // What is written while the replica is away it never gets: a paused one would find it in its socket.
     replica.kill().unwrap();
     store.apply(count("s", 2)).await.unwrap();
     let lost = store.commit(Change::new(author()).put(&Note::new("lost"), Expect::Absent)).await.unwrap();
     let (number, key) = (lost.number, store.rotate_data_key(author()).await.unwrap());
-    drop(master_server);
+    drop(first_server);
     replica.restart().unwrap();
 
     let promoted = patient(&replica).await;
@@ -140,6 +143,35 @@ async fn g4_a_lagging_replica_that_is_promoted_shows_as_a_gap_and_a_new_history(
     let again =
         promoted.commit(Change::new(author()).put(&Note::new("other"), Expect::Absent)).await.unwrap();
     assert!(again.number <= number && again.incarnation != lost.incarnation, "{again:?} {key}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_by_sentinel_is_followed() {
+    let mut first = redis().unwrap();
+    let replica = redis().unwrap();
+    replica.command(&["REPLICAOF", "127.0.0.1", &first.port().to_string()]).unwrap();
+    let sentinel = redis_sentinel(&first).unwrap();
+    let knows = tokio::time::timeout(PATIENCE, async {
+        let port = replica.port().to_string();
+        while !sentinel.command(&["SENTINEL", "replicas", "main"]).unwrap().contains(&port)
+            || !replica.command(&["INFO", "replication"]).unwrap().contains("master_link_status:up")
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    knows.await.expect("the Sentinel knows the replica");
+    let url = format!("redis-sentinel://127.0.0.1:{}/main", sentinel.port());
+    let store = Store::open_redis(&url, "crs:", master()).await.unwrap();
+    store.commit(Change::new(author()).put(&Note::new("before"), Expect::Absent)).await.unwrap();
+    let before = store.identity().await.unwrap();
+    in_step(&first, &replica).await;
+    first.kill().unwrap();
+    let put = async || store.commit(Change::new(author()).put(&Note::new("after"), Expect::Any)).await;
+    until_up(put).await;
+    assert_eq!(store.get::<Note>("before").await.unwrap().unwrap().value, Note::new("before"));
+    assert!(replica.command(&["INFO", "replication"]).unwrap().contains("role:master"));
+    assert_ne!(until_up(async || store.identity().await).await.store_identity, before.store_identity);
+    assert!(matches!(store.audit_verify().await.unwrap(), Verdict::Whole { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,10 +25,10 @@ const AT_ONCE: usize = 128;
 
 /// Makes connections.
 pub(super) enum Dialer {
-    Single(Client),
+    Single(Box<Client>),
     Sentinel(Box<Mutex<SentinelClient>>),
     Cluster {
-        client: ClusterClient,
+        client: Box<ClusterClient>,
         /// Each node by itself: any of them hands out what is published.
         nodes: Vec<Client>,
     },
@@ -45,14 +45,14 @@ impl Dialer {
     /// A dialer for a target. `patience` bounds every answer, beyond the deadlines of the calls.
     pub(super) fn new(target: &Target, patience: Duration) -> Result<Self> {
         match target {
-            Target::Single(url) => Client::open(url.as_str()).map(Self::Single).map_err(|why| refused(&why)),
+            Target::Single(url) => Client::open(url.as_str()).map(Box::new).map(Self::Single).map_err(|why| refused(&why)),
             Target::Cluster(urls) => {
                 let builder = ClusterClientBuilder::new(urls.iter().map(String::as_str));
                 let client = builder.retries(1).connection_timeout(CONNECT).response_timeout(patience);
                 let client = client.overall_response_timeout(Some(patience)).build();
                 let nodes: RedisResult<_> = urls.iter().map(|url| Client::open(url.as_str())).collect();
                 Ok(Self::Cluster {
-                    client: client.map_err(|why| refused(&why))?,
+                    client: Box::new(client.map_err(|why| refused(&why))?),
                     nodes: nodes.map_err(|why| refused(&why))?,
                 })
             }
@@ -107,7 +107,7 @@ impl Dialer {
 
     async fn server(&self) -> RedisResult<Client> {
         match self {
-            Self::Single(client) => Ok(client.clone()),
+            Self::Single(client) => Ok(Client::clone(client)),
             Self::Sentinel(client) => client.lock().await.async_get_client().await,
             Self::Cluster { nodes, .. } => Ok(nodes[0].clone()),
         }

@@ -75,36 +75,7 @@ pub async fn random_changes_agree_with_a_model(bed: &Bed) {
     let mut model = Model::new();
     for (index, items) in changes.new_tree(&mut runner).unwrap().current().into_iter().enumerate() {
         let store = if index % 2 == 0 { &bed.one } else { &bed.two };
-        let (mut change, mut next, mut fine) = (Change::new(author("trace")), model.clone(), true);
-        let mut touched = Vec::new();
-        for (record, name, verb) in items {
-            let id = format!("r{record}");
-            if touched.contains(&id) {
-                continue;
-            }
-            touched.push(id.clone());
-            let (version, name) = (model.get(&id).map(|held| held.1), ["", "x", "y", "z"][usize::from(name)]);
-            let expect = match verb {
-                0 => Expect::Absent,
-                1 => Expect::Version(version.unwrap_or(1)),
-                _ => Expect::Any,
-            };
-            fine &= match expect {
-                Expect::Absent => version.is_none(),
-                Expect::Version(_) => version.is_some(),
-                Expect::Any => true,
-            };
-            if verb == 3 {
-                change = change.delete::<Plain>(&id, Expect::Any);
-                next.remove(&id);
-            } else {
-                change = change.put(&plain(&id, name), expect);
-                next.insert(id, (name.to_owned(), 0));
-            }
-        }
-        let mut names: Vec<_> = next.values().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
-        names.sort_unstable();
-        fine &= names.windows(2).all(|pair| pair[0] != pair[1]);
+        let Planned { change, touched, mut next, fine } = plan(&model, items);
         match store.commit(change).await {
             Ok(revision) => {
                 assert!(fine, "a change was made that the model refuses");
@@ -130,6 +101,44 @@ pub async fn random_changes_agree_with_a_model(bed: &Bed) {
     for (id, (number, deleted)) in last {
         assert_eq!(model.get(id).map(|held| held.1), (!deleted).then_some(number), "{id}");
     }
+}
+
+/// A change, and what the model makes of it.
+struct Planned {
+    change: Change,
+    touched: Vec<String>,
+    next: Model,
+    fine: bool,
+}
+
+fn plan(model: &Model, items: Vec<(u8, u8, u8)>) -> Planned {
+    let (mut change, mut next, mut fine) = (Change::new(author("trace")), model.clone(), true);
+    let mut touched = Vec::new();
+    for (record, name, verb) in items {
+        let id = format!("r{record}");
+        if touched.contains(&id) {
+            continue;
+        }
+        touched.push(id.clone());
+        let (version, name) = (model.get(&id).map(|held| held.1), ["", "x", "y", "z"][usize::from(name)]);
+        if verb == 3 {
+            change = change.delete::<Plain>(&id, Expect::Any);
+            next.remove(&id);
+            continue;
+        }
+        let (expect, agrees) = match verb {
+            0 => (Expect::Absent, version.is_none()),
+            1 => (Expect::Version(version.unwrap_or(1)), version.is_some()),
+            _ => (Expect::Any, true),
+        };
+        fine &= agrees;
+        change = change.put(&plain(&id, name), expect);
+        next.insert(id, (name.to_owned(), 0));
+    }
+    let mut names: Vec<_> = next.values().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    fine &= names.windows(2).all(|pair| pair[0] != pair[1]);
+    Planned { change, touched, next, fine }
 }
 
 async fn agrees(bed: &Bed, model: &Model) {
