@@ -1,5 +1,11 @@
 //! Figures, printed and not judged: `cargo test -p store --release --test figures -- --ignored --nocapture`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails where something is not as promised"
+)]
+
 mod sample;
 
 use std::time::Instant;

@@ -45,7 +45,9 @@ impl Dialer {
     /// A dialer for a target. `patience` bounds every answer, beyond the deadlines of the calls.
     pub(super) fn new(target: &Target, patience: Duration) -> Result<Self> {
         match target {
-            Target::Single(url) => Client::open(url.as_str()).map(Box::new).map(Self::Single).map_err(|why| refused(&why)),
+            Target::Single(url) => {
+                Client::open(url.as_str()).map(Box::new).map(Self::Single).map_err(|why| refused(&why))
+            }
             Target::Cluster(urls) => {
                 let builder = ClusterClientBuilder::new(urls.iter().map(String::as_str));
                 let client = builder.retries(1).connection_timeout(CONNECT).response_timeout(patience);
