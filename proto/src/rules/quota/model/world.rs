@@ -32,6 +32,8 @@ pub(super) enum Action {
     Reconnect(usize),
     Forget(usize),
     Reset,
+    /// The network works for a moment: everybody sends, everything arrives.
+    Calm,
 }
 
 /// Whether the network works again.
@@ -148,6 +150,7 @@ impl World {
             }
             Action::Forget(node) => self.forget(node),
             Action::Reset => self.step(&Op::Reset, None),
+            Action::Calm => self.exchange()?,
         }
         self.admit_all()
     }

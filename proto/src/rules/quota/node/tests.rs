@@ -64,6 +64,9 @@ fn what_is_overtaken_or_of_another_life_is_not_believed() {
     let mut fresh = Lease::new(Meter::Requests, 300);
     fresh.on_grant(answered(3, 100), &grant("w:1", 9, 59_000), 310);
     assert_eq!(fresh.figures(320).free, 0, "an answer to what was forgotten");
+    assert!(fresh.collect(5, 1, 330).want.is_some());
+    fresh.on_grant(answered(4, 320), &grant("w:1", 9, 59_000), 340);
+    assert_eq!(fresh.figures(350).free, 0, "also once something was asked anew");
 }
 
 #[test]
