@@ -11,16 +11,13 @@ use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 mod file;
 
 /// Version 1's variables that still mean something, and what they are now. `{}` stands for the value.
-const V1_ALIASES: &[(&str, &str)] = &[
-    ("ADMIN_USERNAME", "admin-username"),
-    ("ADMIN_PASSWORD", "admin-password"),
-    ("API_KEY_PREFIX", "key-prefix"),
-    ("LOG_LEVEL", "log-level"),
-    ("ENCRYPTION_KEY", "v1-encryption-key"),
-];
+const V1_ALIASES: &[(&str, &str)] =
+    &[("ADMIN_USERNAME", "admin-username"), ("ADMIN_PASSWORD", "admin-password"), ("LOG_LEVEL", "log-level")];
 
 /// Version 1's variables that mean nothing here, and what to do instead.
 const V1_DEAD: &[(&str, &str)] = &[
+    ("API_KEY_PREFIX", "a key's prefix has no meaning; new keys begin with cr_"),
+    ("ENCRYPTION_KEY", "secrets are sealed with the master key; only an import of version 1's data needs it"),
     ("JWT_SECRET", "session keys are generated and kept sealed in the store"),
     ("WEB_SESSION_SECRET", "session keys are generated and kept sealed in the store"),
     ("CLAUDE_API_URL", "set base_url on the account"),
