@@ -33,8 +33,9 @@ impl Store {
         let mut moved: BTreeMap<u32, Marker> = BTreeMap::new();
         for record in batch.records {
             let applied = self.markers.entry((batch.epoch.clone(), record.partition)).or_default();
-            let gap = *applied < record.previous;
-            if !gap && record.sequence > *applied {
+            let known = record.sequence <= *applied;
+            let gap = !known && *applied != record.previous;
+            if !gap && !known {
                 *applied = record.sequence;
                 *self.counted.entry(record.record.to_vec()).or_default() += 1;
             }
