@@ -47,6 +47,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// Address.
     pub listen: SocketAddr,
+    /// PEM files of certificate chain and private key; none: plaintext.
+    pub tls: Option<TlsFiles>,
     /// Worker threads.
     pub workers: usize,
     /// Client connections at once, over all workers.
@@ -55,6 +57,15 @@ pub struct ServerConfig {
     pub header_timeout: Duration,
     /// Longest time a client connection may be idle between requests.
     pub idle_timeout: Duration,
+}
+
+/// PEM files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
 }
 
 /// What a request may take.
@@ -124,6 +135,9 @@ pub enum Error {
     /// A setting has no value though it must.
     #[error("--{0} is not set")]
     Missing(&'static str),
+    /// Only one of two files of a pair is set.
+    #[error("--listen-tls-certificate and --listen-tls-key need each other")]
+    HalfTls,
     /// A network is none.
     #[error("--{0}: {1:?} is no network such as 10.0.0.0/8")]
     Network(&'static str, String),
@@ -173,8 +187,15 @@ impl ServerConfig {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
+        let file = |id: &str| matches.get_one::<PathBuf>(id).cloned();
+        let tls = match (file("listen-tls-certificate"), file("listen-tls-key")) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (None, None) => None,
+            _ => return Err(Error::HalfTls),
+        };
         Ok(Self {
             listen: required(matches, "listen")?,
+            tls,
             workers,
             max_connections: required(matches, "max-connections")?,
             header_timeout: Duration::from_secs(required(matches, "header-timeout")?),

@@ -14,15 +14,21 @@ use std::{
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::ServerConfig, relay::node::Worker};
 
 mod answer;
+mod tls;
 mod watch;
 
 pub use answer::{Door, Readiness};
+pub use tls::TlsError;
 use watch::{Link, Watched};
 
 /// Bounds of what a connection buffers in either direction, and of a request's head.
@@ -53,6 +59,7 @@ pub struct Server {
 /// What the workers of a server share.
 struct Shared {
     config: ServerConfig,
+    tls: Option<TlsAcceptor>,
     phases: Phases,
     connections: AtomicUsize,
 }
@@ -61,11 +68,13 @@ impl Server {
     /// Binds the address once for each worker and starts the threads.
     ///
     /// # Errors
-    /// The address cannot be bound, or no thread be started.
+    /// The address cannot be bound, the certificate not be used, or no thread be started.
     pub fn start(config: &ServerConfig, doors: Vec<Door>) -> io::Result<Self> {
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose().map_err(io::Error::other)?;
         let phases = Phases::default();
         let shared = Arc::new(Shared {
             config: config.clone(),
+            tls,
             phases: phases.clone(),
             connections: AtomicUsize::new(0),
         });
@@ -188,9 +197,24 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn serve(shared: &Shared, door: Arc<Door>, stream: TcpStream, peer: SocketAddr) -> Result<(), Failure> {
     prepare(&stream)?;
-    if speaks_http2(&stream, shared.config.header_timeout).await? {
+    let patience = shared.config.header_timeout;
+    if let Some(tls) = &shared.tls {
+        let stream = tokio::time::timeout(patience, tls.accept(stream)).await??;
+        return match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => serve_http2(shared, door, stream, peer).await,
+            _ => Box::pin(serve_http1(shared, door, stream, peer)).await,
+        };
+    }
+    if speaks_http2(&stream, patience).await? {
         return serve_http2(shared, door, stream, peer).await;
     }
+    serve_http1(shared, door, stream, peer).await
+}
+
+async fn serve_http1<S>(shared: &Shared, door: Arc<Door>, stream: S, peer: SocketAddr) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let link = Link::new();
     let watched = Watched::new(stream, Arc::clone(&link), &shared.config);
     let service = door.service(peer, Some(link));
@@ -210,12 +234,10 @@ async fn serve(shared: &Shared, door: Arc<Door>, stream: TcpStream, peer: Socket
     Ok(connection.await?)
 }
 
-async fn serve_http2(
-    shared: &Shared,
-    door: Arc<Door>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) -> Result<(), Failure> {
+async fn serve_http2<S>(shared: &Shared, door: Arc<Door>, stream: S, peer: SocketAddr) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = door.service(peer, None);
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

@@ -50,6 +50,9 @@ fn control() -> Vec<Arg> {
 fn listener() -> Vec<Arg> {
     vec![
         address("listen", "0.0.0.0:3000").help("Where clients are served"),
+        path("listen-tls-certificate")
+            .help("PEM file of the relay port's certificate chain; without it plaintext"),
+        path("listen-tls-key").help("PEM file of its private key"),
         number("workers", "0").help("Threads that serve clients; 0: one per core"),
         number("max-connections", "20000").help("Client connections at once; more are closed"),
         seconds("header-timeout", "15").help("Longest time for a request's head to come in"),

@@ -105,20 +105,30 @@ pub async fn attempt(
     };
     let (route, request, model_sent) = (route, request.0, request.1);
     life.attempt(choice, &model_sent).map_err(|_| spool_full())?;
-    let worker = Arc::clone(&life.worker);
-    let sent = worker.exchange.send(&route, request);
-    let now_ms = process::clock::unix_ms;
-    match tokio::time::timeout_at(wanted.deadline.into(), sent).await {
+    // One timer for the head of the answer and for its first event: what it runs out on is given up either way.
+    match tokio::time::timeout_at(wanted.deadline.into(), exchange(life, platform, &account, &route, request))
+        .await
+    {
+        Ok(attempted) => Ok(attempted),
         Err(_) => {
-            let seen = Seen {
-                error_type: Some(failure::NO_FIRST_EVENT.into()),
-                now_ms: now_ms(),
-                ..Seen::default()
-            };
+            let now_ms = process::clock::unix_ms();
+            let seen = Seen { error_type: Some(failure::NO_FIRST_EVENT.into()), now_ms, ..Seen::default() };
             Ok(Attempted::Failed(end(life, platform, &seen, Usage::Unknown, String::new())))
         }
-        Ok(Err(error)) => Ok(Attempted::Failed(unreachable(life, platform, &error))),
-        Ok(Ok(response)) => answered(life, platform, &account, response, wanted.deadline).await,
+    }
+}
+
+async fn exchange(
+    life: &mut Settlement,
+    platform: &'static dyn Platform,
+    account: &Arc<Account>,
+    route: &Arc<Route>,
+    request: Request<Pieces>,
+) -> Attempted {
+    let worker = Arc::clone(&life.worker);
+    match worker.exchange.send(route, request).await {
+        Ok(response) => answered(life, platform, account, response).await,
+        Err(error) => Attempted::Failed(unreachable(life, platform, &error)),
     }
 }
 
@@ -202,8 +212,7 @@ async fn answered(
     platform: &'static dyn Platform,
     account: &Arc<Account>,
     response: http::Response<Answer>,
-    deadline: Instant,
-) -> Result<Attempted, Refusal> {
+) -> Attempted {
     let (head, body) = response.into_parts();
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let upstream_request_id =
@@ -223,7 +232,7 @@ async fn answered(
         platform,
     });
     let failed = if head.status.is_success() {
-        first_event(&mut answered, platform, &head, deadline).await
+        first_event(&mut answered, platform, &head).await
     } else {
         refused(&mut answered, platform, &head).await
     };
@@ -235,7 +244,7 @@ async fn answered(
         }
         if leaks || verdict != Verdict::ClientFault || head.status.is_success() {
             let id = std::mem::take(&mut answered.upstream_request_id);
-            return Ok(Attempted::Failed(end(life, platform, &seen, usage, id)));
+            return Attempted::Failed(end(life, platform, &seen, usage, id));
         }
         answered.verdict = verdict;
     } else {
@@ -249,7 +258,7 @@ async fn answered(
     }
     answered.headers = platform.response_headers(&view(account), &head.headers);
     answered.headers.remove(header::CONTENT_LENGTH);
-    Ok(Attempted::Answered(answered))
+    Attempted::Answered(answered)
 }
 
 /// Holds what comes until the first event is known; what failed, if it did.
@@ -257,25 +266,20 @@ async fn first_event(
     answered: &mut Answered,
     platform: &'static dyn Platform,
     head: &http::response::Parts,
-    deadline: Instant,
 ) -> Option<(Seen, Usage)> {
     let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let mut gate = answered.is_stream.then(|| FirstEvent::new(encoding));
     let now_ms = process::clock::unix_ms;
     let mut seen = platform.seen(head.status, &head.headers, &[], now_ms());
     loop {
-        let piece = match tokio::time::timeout_at(deadline.into(), answered.body.frame()).await {
-            Err(_) => {
-                seen.error_type = Some(failure::NO_FIRST_EVENT.into());
-                return Some((seen, Usage::Unknown));
-            }
-            Ok(Some(Err(error))) => {
+        let piece = match answered.body.frame().await {
+            Some(Err(error)) => {
                 seen.error_type = Some(failure::EMPTY_STREAM.into());
                 seen.error_message = Some(error.to_string());
                 return Some((seen, Usage::Unknown));
             }
-            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-            Ok(None) => Bytes::new(),
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            None => Bytes::new(),
         };
         let ended = piece.is_empty() || http_body::Body::is_end_stream(&answered.body);
         let judged = match &mut gate {

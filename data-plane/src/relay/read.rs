@@ -134,6 +134,9 @@ pub async fn body(
         }
         scanner.push(&piece).map_err(|error| malformed(error.to_string()).closing())?;
         pieces.push(piece);
+        if incoming.is_end_stream() {
+            break;
+        }
     }
     let peek = scanner.finish().map_err(|error| malformed(error.to_string()))?;
     Ok(Taken { pieces, length, peek, reserved })

@@ -347,6 +347,7 @@ fn config(data_dir: PathBuf, log: PathBuf) -> Config {
         ops_listen: None,
         server: ServerConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
             workers: 1,
             max_connections: 100,
             header_timeout: Duration::from_secs(2),

@@ -8,4 +8,5 @@ mod bed;
 mod failover;
 mod rules;
 mod secrets;
+mod serving;
 mod streams;

@@ -4,10 +4,14 @@ use sha2::{Digest, Sha256};
 
 use super::Anchors;
 
+/// How much of each text is digested, bytes: how a conversation starts is told by its beginning, and a megabyte would cost
+/// as much to digest as to relay.
+const TAKEN: usize = 16 * 1024;
+
 #[derive(Debug, Default)]
 pub(super) struct Digests {
-    /// The text that passes now.
-    text: Option<Sha256>,
+    /// The text that passes now, and how much of it is still taken.
+    text: Option<(Sha256, usize)>,
     /// The system part that passes now: its text, and whether it is marked for caching.
     part: Option<[u8; 32]>,
     part_cached: bool,
@@ -35,17 +39,23 @@ impl Digests {
     }
 
     pub(super) fn begin(&mut self) {
-        self.text = Some(Sha256::new());
+        self.text = Some((Sha256::new(), TAKEN));
     }
 
     /// Takes bytes of the text that passes; `false` when none does.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> bool {
-        self.text.as_mut().map(|text| text.update(bytes)).is_some()
+        let Some((text, left)) = &mut self.text else { return false };
+        if *left > 0 {
+            let bytes = &bytes[..bytes.len().min(*left)];
+            text.update(bytes);
+            *left -= bytes.len();
+        }
+        true
     }
 
     /// The text that passes has ended; `false` when none did. An empty one does not count.
     pub(super) fn end(&mut self, whose: Whose, empty: bool) -> bool {
-        let Some(text) = self.text.take() else { return false };
+        let Some((text, _)) = self.text.take() else { return false };
         if !empty {
             let digest: [u8; 32] = text.finalize().into();
             if whose == Whose::System {
