@@ -15,7 +15,6 @@ pub use look::{Wrong, check, print, print_of, start_logs};
 pub use master_key::{MasterKeyError, MasterKeySource};
 
 /// The process's environment as the configuration reader wants it; names and values that are no UTF-8 are left out.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value): (OsString, OsString)| {

@@ -147,12 +147,12 @@ impl Leases {
                 let (node, ended) = (holder.node.clone(), epoch.to_owned());
                 let outcome = self.step(&meter, policy, move |row, moment, policy| {
                     // Only a node itself may say that it has ended.
-                    if row.holders.get(&ended).is_none_or(|held| held.node != node) {
-                        return Outcome::default();
+                    if row.holders.get(&ended).is_some_and(|held| held.node != node) {
+                        return None;
                     }
-                    row.apply(moment.now_ms, policy, &Op::End { epoch: ended.clone() })
+                    Some(row.apply(moment.now_ms, policy, &Op::End { epoch: ended.clone() }))
                 });
-                let outcome = outcome.await?;
+                let Some(outcome) = outcome.await? else { continue };
                 self.tell(&meter, &outcome).await;
             }
             index::forget(&self.store, epoch, &meter).await?;
@@ -160,9 +160,10 @@ impl Leases {
         Ok(())
     }
 
-    async fn step<F>(&self, meter: &str, policy: Policy, run: F) -> store::Result<Outcome>
+    async fn step<T, F>(&self, meter: &str, policy: Policy, run: F) -> store::Result<T>
     where
-        F: Fn(&mut Row, Moment, &Policy) -> Outcome + Send + Sync + 'static,
+        T: Send + 'static,
+        F: Fn(&mut Row, Moment, &Policy) -> T + Send + Sync + 'static,
     {
         let step = move |held: &mut Option<Row>, moment: Moment| {
             let mut row = held.take().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 mod forget_nodes;
 mod purge_bin;
+mod recover_accounts;
 mod rotate_signing_keys;
 mod sweep_ended;
 mod trim_history;
@@ -32,6 +33,7 @@ pub fn all(history: Arc<dyn History>) -> Vec<Box<dyn Job>> {
     vec![
         Box::new(forget_nodes::ForgetNodes { history: history.clone() }),
         Box::new(purge_bin::PurgeBin { history: history.clone() }),
+        Box::new(recover_accounts::RecoverAccounts),
         Box::new(rotate_signing_keys::RotateSigningKeys),
         Box::new(sweep_ended::SweepEnded),
         Box::new(trim_history::TrimHistory { history }),

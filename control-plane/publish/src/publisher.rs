@@ -194,7 +194,7 @@ impl Follower {
                 Changes::Since { events, .. } => {
                     // What is newer than the view comes when the view has it.
                     let had = events.iter().filter(|event| event.number <= wanted.number);
-                    let reached = had.clone().last().map_or(wanted.number, |event| event.number);
+                    let reached = had.clone().next_back().map_or(wanted.number, |event| event.number);
                     let changed = had.filter_map(|event| {
                         Kind::of_record(&event.kind).map(|kind| Name::new(kind, event.id.as_str()))
                     });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{IdempotencyKey, Session};
+use domain::{IdempotencyKey, JoinToken, Session, Token};
 
 use crate::driver::{Job, Turn};
 
@@ -21,6 +21,8 @@ impl Job for SweepEnded {
 
     async fn run(&self, turn: &Turn) -> anyhow::Result<u64> {
         let sessions = turn.store.sweep::<Session>(turn.now_ms).await?;
-        Ok(sessions + turn.store.sweep::<IdempotencyKey>(turn.now_ms).await?)
+        let tokens = turn.store.sweep::<Token>(turn.now_ms).await?;
+        let joins = turn.store.sweep::<JoinToken>(turn.now_ms).await?;
+        Ok(sessions + tokens + joins + turn.store.sweep::<IdempotencyKey>(turn.now_ms).await?)
     }
 }

@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use domain::{IdempotencyKey, Key, SigningKeys, signing};
+use domain::{
+    Account, IdempotencyKey, Key, SigningKeys,
+    account::{FamilyBlock, Status},
+    signing,
+};
 use parking_lot::Mutex;
 use store::{Change, Expect, MasterKey, Store};
 
@@ -95,6 +99,25 @@ async fn signing_keys_are_rotated_when_they_are_due() {
     assert_eq!(bed.run("rotate_signing_keys", DAY_MS).await.unwrap(), 0);
     assert_eq!(bed.run("rotate_signing_keys", 91 * DAY_MS).await.unwrap(), 1);
     assert_eq!(bed.store.get::<SigningKeys>(signing::ID).await.unwrap().unwrap().value.keys.len(), 2);
+}
+
+#[tokio::test]
+async fn accounts_recover_when_their_block_has_ended() {
+    let bed = Bed::new().await;
+    let mut account = Account { id: "a".into(), ..Account::default() };
+    account.state.status = Status::RateLimited;
+    account.state.until_ms = Some(1000);
+    account
+        .state
+        .family_blocks
+        .insert("opus".into(), FamilyBlock { until_ms: 2000, ..FamilyBlock::default() });
+    bed.put(&account).await;
+    assert_eq!(bed.run("recover_accounts", 999).await.unwrap(), 0);
+    assert_eq!(bed.run("recover_accounts", 1000).await.unwrap(), 1);
+    let state = bed.store.get::<Account>("a").await.unwrap().unwrap().value.state;
+    assert_eq!((state.status, state.until_ms, state.family_blocks.len()), (Status::Active, None, 1));
+    assert_eq!(bed.run("recover_accounts", 2000).await.unwrap(), 1);
+    assert_eq!(bed.run("recover_accounts", 9000).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Removes what retention no longer keeps: rows of statistics that have ended, request records, audit entries, and
-//! markers of spools that nobody will ship again.
+//! Removes what retention no longer keeps: rows of statistics that have ended, request records, audit entries,
+//! markers of spools that nobody will ship again, the feed's far past, bindings past their life.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,6 +13,8 @@ use crate::driver::{Job, Turn};
 
 /// Days after its last record that a spool's markers are kept: far longer than a node keeps what it has shipped.
 const MARKER_DAYS: i64 = 60;
+/// Revisions of the change feed that are kept: who is further behind reads everything anew.
+const FEED: u64 = 100_000;
 /// Keys read in one step.
 const PAGE: usize = 1_000;
 
@@ -39,6 +41,8 @@ impl Job for TrimHistory {
             let before_ms = turn.now_ms - MARKER_DAYS * DAY_MS;
             removed += turn.store.trim(Trim::Markers { partition, before_ms }).await?;
         }
+        removed += turn.store.trim(Trim::Feed { keep: FEED }).await?;
+        removed += turn.store.trim(Trim::Bindings { now_ms: turn.now_ms }).await?;
         let keys = key_ids(&turn.store).await?;
         removed += self.history.trim_before(&keys, before(kept.request_days)).await?;
         removed += turn.store.audit_trim(before(kept.audit_days)).await?;
