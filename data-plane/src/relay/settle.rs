@@ -144,6 +144,7 @@ impl Settlement {
     /// # Errors
     /// The spool has no room; nothing was begun.
     pub fn attempt(&mut self, choice: Choice, model_sent: &str) -> Result<(), spool::Full> {
+        self.note_last();
         let now_us = process::clock::unix_us();
         let id = self.worker.ids.uuid(now_us).to_string();
         let multiplier = self.multiplier(choice.account.service);
@@ -170,6 +171,18 @@ impl Settlement {
         let open = Open { account: choice.account, sent: Instant::now(), multiplier, _slot: choice.slot };
         self.open = Some(open);
         Ok(())
+    }
+
+    /// Writes down how the attempt before ended, now that the request goes on: a kill from here on leaves it known.
+    fn note_last(&mut self) {
+        let (Some(intent), Some(attempt)) = (self.intents.last_mut(), self.attempts.last()) else { return };
+        let mut scratch = self.worker.scratch.lock();
+        record::encode_note(attempt, &mut scratch);
+        let Ok(payload) = Payload::new(&scratch) else { return };
+        if let Err(full) = self.worker.spool.note(intent, payload) {
+            // Its record is still written at the end; only after a kill it would read as unknown.
+            tracing::warn!(%full, "how an attempt ended could not be noted");
+        }
     }
 
     /// Notes that the attempt's first event has come.

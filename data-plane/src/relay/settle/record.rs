@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prost::Message;
 use prost_types::Timestamp;
-use proto::types::{Explanation, UsageRecord};
+use proto::types::{Attempt, Explanation, UsageRecord};
 use scheduler::Choice;
 use spool::MAX_PAYLOAD;
 
@@ -98,6 +98,16 @@ pub(super) fn encode_fitting(intent: &AttemptIntent, into: &mut Vec<u8>) {
         encode(&AttemptIntent { tags: Vec::new(), ..intent.clone() }, into);
     } else {
         encode(intent, into);
+    }
+}
+
+/// Encodes how an attempt ended; what explains its cost is left out if it does not fit.
+pub(super) fn encode_note(attempt: &Attempt, into: &mut Vec<u8>) {
+    into.clear();
+    if attempt.encoded_len() > MAX_PAYLOAD {
+        encode(&Attempt { cost: None, ..attempt.clone() }, into);
+    } else {
+        encode(attempt, into);
     }
 }
 
