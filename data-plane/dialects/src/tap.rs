@@ -55,14 +55,15 @@ pub struct Tapped {
 }
 
 impl Tapped {
-    /// The usage to record, and whether it is an estimate: where the final figures never came, the output counts at
-    /// least a token for every four bytes of text that were relayed.
+    /// The usage to record, and whether it is an estimate: where the final figures never came, or figures were off, the
+    /// output counts at least a token for every four bytes of text that were relayed.
     pub fn usage_or_estimate(&self) -> (TokenUsage, bool) {
         let mut usage = self.usage;
-        if !self.usage_final {
+        let told = self.usage_final && !self.irregular;
+        if !told {
             usage.output = usage.output.max(i64::try_from(self.text_bytes.div_ceil(4)).unwrap_or(i64::MAX));
         }
-        (usage, !self.usage_final)
+        (usage, !told)
     }
 }
 
