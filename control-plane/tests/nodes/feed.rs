@@ -209,3 +209,23 @@ async fn g6_a_receipt_is_visible_and_a_drain_is_told() {
     while !matches!(watch.next().await, Message::Drain(_)) {}
     bed.end().await;
 }
+
+#[tokio::test]
+async fn g6_a_change_on_one_replica_is_on_a_node_of_another_within_a_second() {
+    let redis = store::testing::redis().unwrap();
+    let (one, two) = (Bed::redis(&redis.url()).await, Bed::redis(&redis.url()).await);
+    let mut watch = Watch::open(two.node("n1", "e1"), None).await;
+    watch.snapshot().await;
+    let mut took = Vec::new();
+    for n in 0..40 {
+        let began = std::time::Instant::now();
+        one.put(&key(&format!("k{n}"))).await;
+        let delta = watch.delta().await;
+        assert_eq!(names(&delta.upserts)["key"], [format!("k{n}")]);
+        took.push(began.elapsed());
+    }
+    took.sort();
+    assert!(took[39].as_millis() < 1000, "{took:?}");
+    one.end().await;
+    two.end().await;
+}
