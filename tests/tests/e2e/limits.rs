@@ -141,7 +141,8 @@ async fn g3_a_concurrency_slot_comes_back_however_a_request_ends() -> Test {
     bed.mock.scenarios().name("long", Behaviour { deltas: 400, interval_ms: 20, ..Behaviour::default() });
     bed.mock.scenarios().name("broken", e2e::mock::scenario::error(400));
     for round in 0..5 {
-        let conn = bed.talk.begin(&body("[mock:long:g3-left]", true)).await?;
+        let mut conn = bed.talk.begin(&body("[mock:long:g3-left]", true)).await?;
+        assert_eq!(conn.head().await?.map(|head| head.status), Some(200), "round {round}");
         eventually("it is taken", Duration::from_secs(5), || async {
             let status = bed.talk.say("[mock::g3-second]").await.ok()?.status;
             (status == 429).then_some(())

@@ -1,7 +1,8 @@
 //! Serving: the quick start by `crsctl`, statistics within two seconds, health and metrics, drain, who may do what.
 
 use std::{
-    process::Command,
+    io::Write as _,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -23,28 +24,38 @@ async fn the_quick_start_by_crsctl_ends_in_statistics_within_two_seconds() -> Te
     let crs = Standalone::start(Setup::default()).await?;
     let home = tempfile::tempdir()?;
     let crsctl = |arguments: &[&str]| -> anyhow::Result<String> {
-        let output =
-            Command::new(binary("crsctl")?).args(arguments).env_clear().env("HOME", home.path()).output()?;
+        let mut running = Command::new(binary("crsctl")?)
+            .args(arguments)
+            .env_clear()
+            .env("HOME", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut input) = running.stdin.take() {
+            // Only `login` reads it; the others may have ended by now.
+            let _ = writeln!(input, "{PASSWORD}");
+        }
+        let output = running.wait_with_output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let complained = String::from_utf8_lossy(&output.stderr);
         anyhow::ensure!(output.status.success(), "crsctl {arguments:?}: {said}{complained}");
         Ok(said)
     };
     let address = format!("http://{}", crs.control);
-    crsctl(&["login", "--address", &address, "--username", ADMIN, "--password", PASSWORD])?;
-    let credential = format!("api_key={UPSTREAM_KEY}");
+    crsctl(&["login", "--address", &address, "--username", ADMIN, "--password-stdin"])?;
     crsctl(&[
         "account",
         "add",
         "claude-console",
-        "--name",
-        "console",
+        "main",
         "--base-url",
         &mock.url(),
-        "--credential",
-        &credential,
+        "--api-key",
+        UPSTREAM_KEY,
     ])?;
-    let made: Value = serde_json::from_str(&crsctl(&["key", "create", "--name", "laptop", "-o", "json"])?)?;
+    let made = crsctl(&["key", "create", "me", "--limit", "concurrency:5", "-o", "json"])?;
+    let made: Value = serde_json::from_str(&made)?;
     let secret = made["secret"].as_str().unwrap_or_default().to_owned();
     assert!(secret.starts_with("cr_"), "{made}");
     crs.canaries.add("a relay key", &secret);
@@ -137,12 +148,9 @@ async fn the_other_operations_of_messages_are_served() -> Test {
 #[tokio::test]
 async fn health_and_metrics_say_how_it_is() -> Test {
     let bed = Bed::start().await?;
-    for (at, path) in [
-        (bed.crs.relay, "/health"),
-        (bed.crs.ops, "/health"),
-        (bed.crs.ops, "/health/live"),
-        (bed.crs.ops, "/health/ready"),
-    ] {
+    for (at, path) in
+        [(bed.crs.relay, "/health"), (bed.crs.ops, "/health/live"), (bed.crs.ops, "/health/ready")]
+    {
         assert_eq!(wire::call(at, "GET", path, &[], b"").await?.status, 200, "{path}");
     }
     let metrics = wire::call(bed.crs.ops, "GET", "/metrics", &[], b"").await?.text();
