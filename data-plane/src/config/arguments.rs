@@ -18,15 +18,26 @@ pub fn relay_arguments() -> Vec<Arg> {
 
 fn general() -> Vec<Arg> {
     vec![
-        path("config").help("TOML file with settings; a key is a flag's name without dashes in front"),
-        path("data-dir").value_name("DIR").default_value("./data").help("Where this process keeps its files"),
-        setting("log-level").default_value("info").help("Level, or a filter such as info,relay=debug"),
+        path("config")
+            .env("CRS_CONFIG")
+            .help("TOML file with settings; a key is a flag's name without dashes in front"),
+        path("data-dir")
+            .env("CRS_DATA_DIR")
+            .value_name("DIR")
+            .default_value("./data")
+            .help("Where this process keeps its files"),
+        setting("log-level")
+            .env("CRS_LOG_LEVEL")
+            .default_value("info")
+            .help("Level, or a filter such as info,relay=debug"),
         setting("log-format")
+            .env("CRS_LOG_FORMAT")
             .value_parser(value_parser!(logs::Format))
             .default_value("text")
             .help("How log lines look"),
-        address("ops-listen", "127.0.0.1:9091").help("/metrics and /health"),
+        address("ops-listen", "127.0.0.1:9091").env("CRS_OPS_LISTEN").help("/metrics and /health"),
         seconds("drain-timeout", "1800")
+            .env("CRS_DRAIN_TIMEOUT")
             .help("Longest time that streams in flight are waited for at shutdown"),
     ]
 }
@@ -34,14 +45,20 @@ fn general() -> Vec<Arg> {
 fn control() -> Vec<Arg> {
     vec![
         setting("control")
+            .env("CRS_CONTROL")
             .value_name("URL")
             .required(true)
             .help("The control plane's node port, https://… or http://…"),
-        setting("join-token").hide_env_values(true).required(true).help("Token with which this node joins"),
+        setting("join-token")
+            .env("CRS_JOIN_TOKEN")
+            .hide_env_values(true)
+            .required(true)
+            .help("Token with which this node joins"),
         path("control-ca-file")
+            .env("CRS_CONTROL_CA_FILE")
             .help("PEM file of the certificate authorities to trust for the control plane"),
-        setting("node-name").help("Name for people; the host's name when not set"),
-        path("node-secret-file").help(
+        setting("node-name").env("CRS_NODE_NAME").help("Name for people; the host's name when not set"),
+        path("node-secret-file").env("CRS_NODE_SECRET_FILE").help(
             "File with the secret that seals the snapshot on disk; derived from the join token when not set",
         ),
     ]
@@ -49,29 +66,44 @@ fn control() -> Vec<Arg> {
 
 fn listener() -> Vec<Arg> {
     vec![
-        address("listen", "0.0.0.0:3000").help("Where clients are served"),
+        address("listen", "0.0.0.0:3000").env("CRS_LISTEN").help("Where clients are served"),
         path("listen-tls-certificate")
+            .env("CRS_LISTEN_TLS_CERTIFICATE")
             .help("PEM file of the relay port's certificate chain; without it plaintext"),
-        path("listen-tls-key").help("PEM file of its private key"),
-        number("workers", "0").help("Threads that serve clients; 0: one per core"),
-        number("max-connections", "20000").help("Client connections at once; more are closed"),
-        seconds("header-timeout", "15").help("Longest time for a request's head to come in"),
-        seconds("keep-alive-timeout", "605").help("Longest time a client connection may be idle"),
-        seconds("drain-delay", "0").help("At shutdown: how long to go on accepting after readiness is off"),
+        path("listen-tls-key").env("CRS_LISTEN_TLS_KEY").help("PEM file of its private key"),
+        number("workers", "0").env("CRS_WORKERS").help("Threads that serve clients; 0: one per core"),
+        number("max-connections", "20000")
+            .env("CRS_MAX_CONNECTIONS")
+            .help("Client connections at once; more are closed"),
+        seconds("header-timeout", "15")
+            .env("CRS_HEADER_TIMEOUT")
+            .help("Longest time for a request's head to come in"),
+        seconds("keep-alive-timeout", "605")
+            .env("CRS_KEEP_ALIVE_TIMEOUT")
+            .help("Longest time a client connection may be idle"),
+        seconds("drain-delay", "0")
+            .env("CRS_DRAIN_DELAY")
+            .help("At shutdown: how long to go on accepting after readiness is off"),
     ]
 }
 
 fn requests() -> Vec<Arg> {
     vec![
-        big("max-body-mb", "64").help("Longest request body, MiB"),
-        big("body-budget-mb", "512").help("Bodies and buffers of all requests together, MiB; past it 503"),
-        seconds("body-timeout", "30").help("Longest silence of a client within its request body"),
+        big("max-body-mb", "64").env("CRS_MAX_BODY_MB").help("Longest request body, MiB"),
+        big("body-budget-mb", "512")
+            .env("CRS_BODY_BUDGET_MB")
+            .help("Bodies and buffers of all requests together, MiB; past it 503"),
+        seconds("body-timeout", "30")
+            .env("CRS_BODY_TIMEOUT")
+            .help("Longest silence of a client within its request body"),
         setting("trusted-proxies")
+            .env("CRS_TRUSTED_PROXIES")
             .value_name("CIDR")
             .value_delimiter(',')
             .action(ArgAction::Append)
             .help("Proxies in front whose X-Forwarded-For is believed"),
         setting("access-log")
+            .env("CRS_ACCESS_LOG")
             .value_name("PLACE")
             .default_value("stderr")
             .help("Where the access log goes: stderr, stdout, a file, or off"),
@@ -80,8 +112,12 @@ fn requests() -> Vec<Arg> {
 
 fn records() -> Vec<Arg> {
     vec![
-        big("spool-max-mb", "1024").help("Usage records on disk, MiB; at this cap requests are refused"),
-        seconds("spool-retain-acked", "86400").help("How long acknowledged usage records are kept"),
+        big("spool-max-mb", "1024")
+            .env("CRS_SPOOL_MAX_MB")
+            .help("Usage records on disk, MiB; at this cap requests are refused"),
+        seconds("spool-retain-acked", "86400")
+            .env("CRS_SPOOL_RETAIN_ACKED")
+            .help("How long acknowledged usage records are kept"),
     ]
 }
 
@@ -93,27 +129,29 @@ fn ways() -> Vec<Arg> {
     };
     vec![
         setting("upstream-mode")
+            .env("CRS_UPSTREAM_MODE")
             .value_parser(mode)
             .default_value("inline")
             .help("How upstream connections are driven: inline (in the client's task) or pooled"),
         seconds("upstream-connect-timeout", "10")
+            .env("CRS_UPSTREAM_CONNECT_TIMEOUT")
             .help("Longest time to connect to an upstream, TLS included"),
     ]
 }
 
 fn outbound() -> Vec<Arg> {
     vec![
-        setting("upstream-allow-private")
+        setting("upstream-allow-private").env("CRS_UPSTREAM_ALLOW_PRIVATE")
             .value_name("CIDR")
             .value_delimiter(',')
             .action(ArgAction::Append)
             .help("Private networks that may be called; without it loopback, while the control plane is on loopback"),
-        path("upstream-ca-file").help("PEM file with further certificate authorities for calls to upstreams"),
+        path("upstream-ca-file").env("CRS_UPSTREAM_CA_FILE").help("PEM file with further certificate authorities for calls to upstreams"),
     ]
 }
 
 fn setting(id: &'static str) -> Arg {
-    Arg::new(id).long(id).env(format!("CRS_{}", id.replace('-', "_").to_uppercase()))
+    Arg::new(id).long(id)
 }
 
 fn path(id: &'static str) -> Arg {
