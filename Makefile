@@ -43,7 +43,7 @@ gen-check: ## the generated code is what proto/ says
 bench: ## measure the relay beside the mock, a minimal proxy and nginx; writes tests/load/RESULTS.md
 	@.ci/install build
 	@.ci/install nginx || echo "SKIPPED: nginx is not to be had here"
-	cargo build --profile dist --locked -p standalone -p e2e
+	cargo build --profile dist --locked -p standalone -p control-plane -p data-plane -p e2e
 	cargo run -q --profile dist --locked -p e2e --bin bench -- $(ARGS)
 
 SECONDS ?= 60
