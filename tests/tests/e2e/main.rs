@@ -19,4 +19,5 @@ mod g6_changes;
 mod g7_failover;
 mod g7_streams;
 mod limits;
+mod partitions;
 mod serving;
