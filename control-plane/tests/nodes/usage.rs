@@ -153,6 +153,25 @@ async fn what_was_counted_is_read_back_by_every_dimension() {
 }
 
 #[tokio::test]
+async fn the_largest_keys_are_found_in_whichever_partition_they_lie() {
+    let bed = Bed::embedded().await;
+    let mut report = Report::open(bed.node("n1", "e1")).await;
+    for n in 1..=20 {
+        let key_id = format!("key-{n}");
+        let partition = partition(&key_id);
+        let record = UsageRecord { key_id, ..record(n) }.encode_to_vec().into();
+        let records = vec![SpooledRecord { sequence: 1, partition, previous: 0, record }];
+        report.ask(Message::Batch(Batch { epoch: format!("s{n}"), records })).await;
+    }
+    let top =
+        counters::top(&bed.store, Dimension::Key, "", &all_time(), Order::Requests, 100).await.unwrap();
+    let mut ids: Vec<_> = top.into_iter().map(|top| top.id).collect();
+    ids.sort_by_key(|id| id[4..].parse::<u64>().unwrap());
+    assert_eq!(ids, (1..=20).map(|n| format!("key-{n}")).collect::<Vec<_>>());
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn request_records_are_listed_newest_first_and_found_by_id() {
     let bed = Bed::embedded().await;
     let mut report = Report::open(bed.node("n1", "e1")).await;

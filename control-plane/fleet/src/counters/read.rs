@@ -113,7 +113,10 @@ pub async fn top(
     let mut sums: HashMap<String, UsageTotals> = HashMap::new();
     let prefixes: Vec<String> =
         range.cover(dimension).iter().map(|bucket| format!("{}{within}", bucket.rows(dimension))).collect();
-    let reads = partitions(dimension, within).into_iter().map(|partition| named(store, partition, &prefixes));
+    // Only a full id says which partition: the whole dimension lies in all of them.
+    let partitions =
+        if within.is_empty() { (0..PARTITIONS).collect() } else { partitions(dimension, within) };
+    let reads = partitions.into_iter().map(|partition| named(store, partition, &prefixes));
     for (id, row) in try_join_all(reads).await?.into_iter().flatten() {
         fields::add(sums.entry(id).or_default(), &row);
     }
