@@ -18,6 +18,7 @@ pub mod settle;
 pub mod stream;
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -41,19 +42,17 @@ use self::{
 const ALL_ATTEMPTS: Duration = Duration::from_secs(600);
 
 /// Relays a request.
-pub async fn relay(worker: &Arc<Worker>, asked: Asked, incoming: Incoming) -> Response<Body> {
-    let (dialect, id) = (asked.dialect, asked.id.clone());
+pub async fn relay(worker: &Arc<Worker>, asked: Box<Asked>, incoming: Incoming) -> Response<Body> {
     let snapshot = worker.node.snapshot.current();
-    let query = asked.head.uri.query().map(str::to_owned);
-    let secret =
-        authenticate::presented(&asked.head.headers, query.as_deref()).map(|secret| secret.into_owned());
+    let head = &asked.head;
+    let secret = authenticate::presented(&head.headers, head.uri.query()).map(Cow::into_owned);
     let now_ms = asked.started_us / 1000;
     let throttle = &worker.node.throttle;
     let key = match authenticate::key(&snapshot, secret.as_deref(), throttle, asked.address, now_ms) {
         Ok(key) => key,
         Err(refusal) => {
             settle::turned_away(worker, &asked, &refusal);
-            return respond::refusal(dialect, &refusal, &id);
+            return respond::refusal(asked.dialect, &refusal, &asked.id);
         }
     };
     let mut life = Settlement::begin(worker, asked, key, &snapshot);
@@ -61,7 +60,7 @@ pub async fn relay(worker: &Arc<Worker>, asked: Asked, incoming: Incoming) -> Re
         Ok(answered) => stream::response(life, answered),
         Err(refusal) => {
             life.refuse(&refusal);
-            respond::refusal(dialect, &refusal, &id)
+            respond::refusal(life.asked.dialect, &refusal, &life.asked.id)
         }
     }
 }
@@ -120,9 +119,13 @@ async fn attempts(
     let mut failed: Option<Refusal> = None;
     let mut stale = false;
     for number in 1..=settings.max_attempts.max(1) {
-        let choice = match Box::pin(search.account(&worker)).await {
-            Ok(choice) => choice,
-            Err((nobody, _)) => return Err(failed.unwrap_or(nobody)),
+        let choice = match search.at_once(&worker) {
+            Some(choice) => choice,
+            // Boxed: seldom needed, and large.
+            None => match Box::pin(search.account(&worker)).await {
+                Ok(choice) => choice,
+                Err((nobody, _)) => return Err(failed.unwrap_or(nobody)),
+            },
         };
         // Whoever answers in one piece answers when all is done: only a stream's first event can be waited for.
         let share = if life.streaming { settings.first_event_timeout } else { ALL_ATTEMPTS };

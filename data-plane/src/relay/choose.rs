@@ -83,6 +83,23 @@ impl Search<'_> {
         }
     }
 
+    /// An account, with a slot on it, where nobody has to be asked or waited for: most requests.
+    pub fn at_once(&self, worker: &Arc<Worker>) -> Option<Choice> {
+        let node = &worker.node;
+        let now_ms = process::clock::unix_ms();
+        let Some(session) = self.session else {
+            return node.scheduler.choose(&self.ask(None, false, now_ms)).ok();
+        };
+        let bound = node.scheduler.bindings().get(&session.id, self.family, now_ms)?;
+        let choice = node.scheduler.choose(&self.ask(Some(&bound.account), true, now_ms)).ok()?;
+        if choice.replaces {
+            return None;
+        }
+        node.metrics.binding_hits.inc();
+        self.recheck(worker, session, bound, now_ms);
+        Some(choice)
+    }
+
     /// An account, with a slot on it.
     ///
     /// # Errors

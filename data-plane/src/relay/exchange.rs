@@ -104,7 +104,7 @@ pub async fn attempt(
         }
     };
     let (route, request, model_sent) = (route, request.0, request.1);
-    life.attempt(choice, &model_sent).map_err(|_| spool_full())?;
+    life.attempt(choice, model_sent).map_err(|_| spool_full())?;
     // One timer for the head of the answer and for its first event: what it runs out on is given up either way.
     match tokio::time::timeout_at(wanted.deadline.into(), exchange(life, platform, &account, &route, request))
         .await

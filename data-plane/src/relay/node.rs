@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 use snapshot::Handle;
 use upstream::Exchange;
 
-use super::{authenticate::Throttle, read::Budget};
+use super::{authenticate::Throttle, read::Budget, settle::Scratch};
 use crate::{
     access_log,
     config::RelayConfig,
@@ -76,7 +76,7 @@ pub struct Worker {
     /// Ids.
     pub ids: Ids,
     /// Where records are encoded.
-    pub scratch: Mutex<Vec<u8>>,
+    pub scratch: Mutex<Scratch>,
 }
 
 /// A request that was let in, with what is known of it before anything is read.

@@ -32,7 +32,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers a request that goes to no upstream.
-pub async fn answer(worker: &Arc<Worker>, asked: Asked, route: Route) -> Response<Body> {
+pub async fn answer(worker: &Arc<Worker>, asked: Box<Asked>, route: Route) -> Response<Body> {
     let snapshot = worker.node.snapshot.current();
     match answered(worker, &asked, &snapshot, route).await {
         Ok(body) => {

@@ -8,10 +8,10 @@ use std::{sync::Arc, time::Instant};
 use limits::Permit;
 use proto::{
     rules::{price, usage, verdict::Verdict},
-    types::{Attempt, Cost, Explanation, TokenUsage},
+    types::{Cost, Explanation, TokenUsage},
 };
 use scheduler::{Choice, Considered, Slot};
-use snapshot::{Account, Key, Settings, Snapshot, UnknownPrice};
+use snapshot::{Account, Key, Revision, Settings, Snapshot, UnknownPrice};
 use spool::{Intent, Payload};
 
 use super::{
@@ -27,15 +27,21 @@ use crate::{
 
 mod ended;
 mod record;
+mod tried;
+mod wire;
 
 pub use ended::{Ended, Usage};
+pub use record::Scratch;
+
+use record::{About, Came, Intended};
+use tried::Tried;
 
 /// A request, from the moment that its key is known to its end.
 pub struct Settlement {
     /// The worker that serves it.
     pub worker: Arc<Worker>,
     /// The request.
-    pub asked: Asked,
+    pub asked: Box<Asked>,
     /// Its key.
     pub key: Arc<Key>,
     /// The client's kind.
@@ -63,8 +69,8 @@ pub struct Settlement {
     /// Status that the client is told; 0: none yet.
     pub status: u16,
     settings: Arc<Settings>,
-    revision: String,
-    attempts: Vec<Attempt>,
+    revision: Option<Revision>,
+    attempts: Vec<Tried>,
     intents: Vec<Intent>,
     open: Option<Open>,
     explained: Explained,
@@ -88,8 +94,8 @@ struct Explained {
 
 impl Settlement {
     /// Begins with a request whose key is good.
-    pub fn begin(worker: &Arc<Worker>, asked: Asked, key: Arc<Key>, snapshot: &Snapshot) -> Self {
-        Self {
+    pub fn begin(worker: &Arc<Worker>, asked: Box<Asked>, key: Arc<Key>, snapshot: &Snapshot) -> Box<Self> {
+        Box::new(Self {
             worker: Arc::clone(worker),
             asked,
             key,
@@ -106,58 +112,68 @@ impl Settlement {
             first_byte: None,
             status: 0,
             settings: Arc::clone(snapshot.settings()),
-            revision: snapshot.revision().map(ToString::to_string).unwrap_or_default(),
+            revision: snapshot.revision().cloned(),
             attempts: Vec::new(),
             intents: Vec::new(),
             open: None,
             explained: Explained::default(),
             settled: false,
-        }
+        })
     }
 
     /// Begins an attempt: hands its intent to the kernel and keeps its slot.
     ///
     /// # Errors
     /// The spool has no room; nothing was begun.
-    pub fn attempt(&mut self, choice: Choice, model_sent: &str) -> Result<(), spool::Full> {
+    pub fn attempt(&mut self, choice: Choice, model_sent: String) -> Result<(), spool::Full> {
         self.note_last();
+        let Choice { account, slot, how, group, considered, .. } = choice;
         let now_us = process::clock::unix_us();
-        let id = self.worker.ids.uuid(now_us).to_string();
-        let multiplier = self.multiplier(choice.account.service);
-        let intent = record::intent(self, &choice, &id, model_sent, multiplier, now_us);
+        let multiplier = self.multiplier(account.service);
+        let id = self.worker.ids.uuid(now_us);
+        let tried = Tried::begun(id, Arc::clone(&account), group, model_sent, now_us);
+        let intended =
+            Intended { input_tokens: self.input_estimate, output_tokens: self.output_cap, multiplier };
         let intent = {
             let mut scratch = self.worker.scratch.lock();
-            record::encode_fitting(&intent, &mut scratch);
-            match Payload::new(&scratch) {
+            scratch.intent(&self.about(), &tried, &intended);
+            match Payload::new(&scratch.whole) {
                 Ok(payload) => self.worker.spool.intent(payload)?,
                 Err(_) => return Err(spool::Full::Disk),
             }
         };
         self.intents.push(intent);
-        self.attempts.push(Attempt {
-            id,
-            account_id: choice.account.id.as_str().to_owned(),
-            platform: choice.account.platform.as_str().to_owned(),
-            group_id: choice.group.map(String::from).unwrap_or_default(),
-            model_sent: model_sent.to_owned(),
-            started_at: Some(record::timestamp(now_us)),
-            ..Attempt::default()
-        });
-        self.explained = Explained { how: choice.how.name(), considered: choice.considered };
-        let open = Open { account: choice.account, sent: Instant::now(), multiplier, _slot: choice.slot };
-        self.open = Some(open);
+        self.attempts.push(tried);
+        self.explained = Explained { how: how.name(), considered };
+        self.open = Some(Open { account, sent: Instant::now(), multiplier, _slot: slot });
         Ok(())
     }
 
     /// Writes down how the attempt before ended, now that the request goes on: a kill from here on leaves it known.
     fn note_last(&mut self) {
-        let (Some(intent), Some(attempt)) = (self.intents.last_mut(), self.attempts.last()) else { return };
+        let (Some(intent), Some(tried)) = (self.intents.last_mut(), self.attempts.last()) else { return };
         let mut scratch = self.worker.scratch.lock();
-        record::encode_note(attempt, &mut scratch);
-        let Ok(payload) = Payload::new(&scratch) else { return };
+        scratch.note(tried);
+        let Ok(payload) = Payload::new(&scratch.whole) else { return };
         if let Err(full) = self.worker.spool.note(intent, payload) {
             // Its record is still written at the end; only after a kill it would read as unknown.
             tracing::warn!(%full, "how an attempt ended could not be noted");
+        }
+    }
+
+    fn about(&self) -> About<'_> {
+        About {
+            request_id: &self.asked.id,
+            key_id: self.key.id.as_str(),
+            user_id: self.key.user_id.as_str(),
+            tags: &self.key.tags,
+            dialect: self.asked.dialect.as_str(),
+            operation: self.asked.operation.as_str(),
+            model: &self.model,
+            client_kind: self.client_kind.unwrap_or_default(),
+            started_us: self.asked.started_us,
+            streaming: self.streaming,
+            request_bytes: self.request_bytes as i64,
         }
     }
 
@@ -183,9 +199,9 @@ impl Settlement {
         attempt.usage = Some(usage);
         attempt.cost = Some(cost);
         attempt.estimated = estimated;
-        attempt.status = i32::from(ended.status);
-        attempt.outcome = ended.outcome.to_owned();
-        attempt.verdict = ended.verdict.name().to_owned();
+        attempt.status = ended.status;
+        attempt.outcome = ended.outcome;
+        attempt.verdict = ended.verdict.name();
         attempt.upstream_request_id = ended.upstream_request_id;
         attempt.total_us = record::micros(open.sent.elapsed());
     }
@@ -225,16 +241,27 @@ impl Settlement {
         if !self.intents.is_empty() {
             // A record is of requests that reached an account; one refused after that still is an upstream's failure.
             let outcome = if outcome == Outcome::Refused { Outcome::UpstreamError } else { outcome };
-            let record = record::usage(self, outcome, record::micros(elapsed));
             let mut scratch = self.worker.scratch.lock();
-            record::encode_record(record, &mut scratch);
-            if let Ok(payload) = Payload::new(&scratch) {
+            scratch.record(&self.about(), &self.came(outcome, record::micros(elapsed)), self.explanation());
+            if let Ok(payload) = Payload::new(&scratch.whole) {
                 let partition = usage::partition(self.key.id.as_str());
                 self.worker.spool.outcome(partition, std::mem::take(&mut self.intents), payload);
             }
         }
         self.permit = None;
         self.reserved = None;
+    }
+
+    fn came(&self, outcome: Outcome, total_us: i64) -> Came<'_> {
+        Came {
+            attempts: &self.attempts,
+            first_byte_us: self.first_byte_us(),
+            total_us,
+            status: self.status,
+            outcome: outcome.as_str(),
+            node_id: self.worker.node.id.as_str(),
+            response_bytes: self.sent as i64,
+        }
     }
 
     fn log(&self, outcome: Outcome, reason: Option<Reason>, total_us: u64) {
@@ -247,7 +274,7 @@ impl Settlement {
         self.worker.log.write(&Entry {
             key_id: self.key.id.as_str(),
             key: &self.key.name,
-            account_id: self.attempts.last().map_or("", |attempt| &attempt.account_id),
+            account_id: self.attempts.last().map_or("", |tried| tried.account.id.as_str()),
             model: &self.model,
             client_kind: self.client_kind.unwrap_or_default(),
             attempts: self.attempts.len() as u32,
@@ -326,7 +353,7 @@ impl Settlement {
                 .collect(),
             choice: self.explained.how.to_owned(),
             session_source: self.session.map(|session| session.source.to_owned()).unwrap_or_default(),
-            revision: self.revision.clone(),
+            revision: self.revision.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 }

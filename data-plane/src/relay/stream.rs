@@ -63,7 +63,7 @@ enum Break {
 }
 
 /// The client's response for an answer.
-pub fn response(mut life: Settlement, answered: Box<Answered>) -> Response<Body> {
+pub fn response(mut life: Box<Settlement>, answered: Box<Answered>) -> Response<Body> {
     let Answered {
         status, headers, held, body, tap, is_stream, is_plain, verdict, upstream_request_id, ..
     } = *answered;
@@ -81,7 +81,7 @@ pub fn response(mut life: Settlement, answered: Box<Answered>) -> Response<Body>
         held_bytes,
         held: held.into_iter(),
         answer: Some(body),
-        life: Some(Box::new(life)),
+        life: Some(life),
         tap,
         silence,
         end: End::Open,

@@ -165,7 +165,7 @@ async fn answer(
     response.map(|body| Sent { body: if is_head { Body::Own(None) } else { body }, _busy: busy })
 }
 
-async fn routed(door: &Door, asked: Asked, route: Route, incoming: Incoming) -> Response<Body> {
+async fn routed(door: &Door, asked: Box<Asked>, route: Route, incoming: Incoming) -> Response<Body> {
     let worker = &door.worker;
     match route {
         Route::Relay { .. } | Route::Models(_) | Route::Own(_) if !door.ready_for_keys() => {
@@ -211,7 +211,7 @@ fn turn_away(worker: &Worker, asked: &Asked, refusal: &Refusal) -> Response<Body
     respond::refusal(asked.dialect, refusal, &asked.id)
 }
 
-fn asked(worker: &Worker, peer: SocketAddr, head: http::request::Parts, route: Route) -> Asked {
+fn asked(worker: &Worker, peer: SocketAddr, head: http::request::Parts, route: Route) -> Box<Asked> {
     let started_us = clock::unix_us();
     let (operation, family) = match route {
         Route::Relay { operation, family, .. } => (operation, family),
@@ -221,7 +221,7 @@ fn asked(worker: &Worker, peer: SocketAddr, head: http::request::Parts, route: R
     id.push_str("req_");
     let mut digits = [0; 32];
     id.push_str(worker.ids.uuid(started_us).simple().encode_lower(&mut digits));
-    Asked {
+    Box::new(Asked {
         id,
         started: Instant::now(),
         started_us,
@@ -231,7 +231,7 @@ fn asked(worker: &Worker, peer: SocketAddr, head: http::request::Parts, route: R
         family,
         head,
         in_flight: InFlight::begin(&worker.node.metrics),
-    }
+    })
 }
 
 /// The client's address: the peer's, or what trusted proxies in front say, from the nearest to the farthest trusted.
