@@ -7,13 +7,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
     mock::{Behaviour, Entry, Mock, Options, now_us},
-    sandbox::{Admin, Fleet, FleetOptions, Setup, Standalone, Talk, body, eventually},
+    sandbox::{Admin, Fleet, FleetOptions, Setup, Standalone, Talk, body},
 };
 use serde_json::{Value, json};
 
@@ -71,19 +71,15 @@ async fn g4_no_record_is_lost_or_doubled_by_kill_9_of_anything() -> Test {
     alone.admin = Admin::login(alone.control).await?;
     let entries: Vec<Entry> =
         mock.ledger().matching(|entry| entry.number >= warm_up && entry.scenario == "short");
-    let mut report = Report::default();
-    for (admin, standalone) in [(&fleet.admin, false), (&alone.admin, true)] {
-        shipped(admin).await?;
-        let mine = |worker: &&Worker| (worker.by == "standalone") == standalone;
-        let records = admin.requests().await?;
-        for worker in workers.iter().filter(mine) {
-            let number = workers.iter().position(|other| other.key == worker.key).unwrap_or_default();
-            let prefix = format!("w{number}-");
-            let asked: Vec<&Entry> = entries.iter().filter(|entry| entry.tag.starts_with(&prefix)).collect();
-            reconcile(worker, &asked, &records, &killed, &mut report)?;
-            totals_agree(admin, worker, &records).await?;
+    // What is still on its way arrives; what is lost stays lost, however long one looks.
+    let end = Instant::now() + Duration::from_secs(60);
+    let report = loop {
+        match settle_accounts(&workers, &entries, &killed, &fleet.admin, &alone.admin).await {
+            Ok(report) => break report,
+            Err(error) if Instant::now() > end => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
         }
-    }
+    };
     // The figures belong in the log of a run.
     println!("{kills} kills: {report:?}");
     ensure!(report.unflagged > kills, "too little load: {report:?}");
@@ -172,26 +168,25 @@ async fn everything_up(fleet: &mut Fleet, alone: &mut Standalone) -> Result<()> 
     alone.process.ready(alone.ops, "/health/ready", bound).await
 }
 
-/// Waits until no node has records that the store has not, and the records have stopped growing.
-async fn shipped(admin: &Admin) -> Result<()> {
-    let mut last = (usize::MAX, 0);
-    eventually("all spools are shipped", Duration::from_secs(60), || {
-        let (admin, mut seen) = (admin.clone(), last);
-        let found = async move {
-            let answer = admin.get("/api/v2/nodes").await.ok()?;
-            let lag: i64 =
-                answer["nodes"].as_array()?.iter().map(|node| books::number(&node["spool_lag"])).sum();
-            let count = admin.requests().await.ok()?.len();
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            let after = admin.requests().await.ok()?.len();
-            seen = (after, seen.1);
-            (lag == 0 && count == after).then_some(seen)
-        };
-        last.1 += 1;
-        found
-    })
-    .await
-    .map(drop)
+/// The bijection and the totals, as the records are now.
+async fn settle_accounts(
+    workers: &[Worker],
+    entries: &[Entry],
+    killed: &[Kill],
+    fleet: &Admin,
+    alone: &Admin,
+) -> Result<Report> {
+    let mut report = Report::default();
+    let (by_fleet, by_alone) = (fleet.requests().await?, alone.requests().await?);
+    for (number, worker) in workers.iter().enumerate() {
+        let standalone = worker.by == "standalone";
+        let (admin, records) = if standalone { (alone, &by_alone) } else { (fleet, &by_fleet) };
+        let prefix = format!("w{number}-");
+        let asked: Vec<&Entry> = entries.iter().filter(|entry| entry.tag.starts_with(&prefix)).collect();
+        reconcile(worker, &asked, records, killed, &mut report)?;
+        totals_agree(admin, worker, records).await?;
+    }
+    Ok(report)
 }
 
 /// What a run came to.
@@ -232,10 +227,17 @@ fn reconcile(
                     entry.tag,
                     entry.request_id
                 );
-                let near =
-                    unknown.iter().position(|attempt| (started_us(attempt) - entry.at_us).abs() < 2_000_000);
-                let near =
-                    near.with_context(|| format!("{}: no record at all of {}", worker.by, entry.tag))?;
+                let away = |attempt: &Value| (started_us(attempt) - entry.at_us).abs();
+                let nearest = unknown.iter().enumerate().min_by_key(|(_, attempt)| away(attempt));
+                let near = nearest.filter(|(_, attempt)| away(attempt) < 2_000_000).map(|(at, _)| at);
+                let near = near.with_context(|| {
+                    let story = story(worker, entry, &mine, kills);
+                    format!(
+                        "{}: no record at all of {}
+{story}",
+                        worker.by, entry.tag
+                    )
+                })?;
                 unknown.remove(near).clone()
             }
         };
@@ -261,6 +263,28 @@ fn reconcile(
     known.retain(|_, (_, record)| started_us(record) > entries.first().map_or(i64::MAX, |entry| entry.at_us));
     ensure!(known.is_empty(), "{}: records of what the mock never saw: {known:?}", worker.by);
     Ok(())
+}
+
+/// What happened around an entry, for a person to read.
+fn story(worker: &Worker, entry: &Entry, records: &[Value], kills: &[Kill]) -> String {
+    let near = |at: i64| (at - entry.at_us).abs() < 4_000_000;
+    let after = |at: i64| (at - entry.at_us) / 1000;
+    let mut lines = vec![(
+        0,
+        format!("the mock: {} asked, answered {}, {} events", entry.request_id, entry.status, entry.events),
+    )];
+    for kill in kills.iter().filter(|kill| near(kill.at_us) && kill.who == worker.by) {
+        lines.push((after(kill.at_us), "killed".into()));
+    }
+    for attempt in records.iter().flat_map(|record| record["attempts"].as_array().into_iter().flatten()) {
+        let at = started_us(attempt);
+        if near(at) {
+            let (id, outcome) = (&attempt["upstream_request_id"], &attempt["outcome"]);
+            lines.push((after(at), format!("attempt {id} {outcome} flagged {}", attempt["estimated"])));
+        }
+    }
+    lines.sort();
+    lines.iter().map(|(ms, line)| format!("  {ms:+} ms {line}\n")).collect()
 }
 
 fn in_flight(entry: &Entry, kill: &Kill) -> bool {
