@@ -164,8 +164,18 @@ fn shared_models(query: Option<&str>, headers: &HeaderMap) -> Route {
     }
 }
 
+/// The methods that a path is there for, as the `Allow` header lists them.
+pub fn allowed(path: &str) -> &'static str {
+    let knows = |method| TABLE.iter().any(|(of, pattern, _)| of == method && matches(pattern, path));
+    match (knows(&Method::GET), knows(&Method::POST)) {
+        (true, false) => "GET, HEAD",
+        (false, _) => "POST, HEAD",
+        (true, true) => "GET, POST, HEAD",
+    }
+}
+
 /// In whose shape an unknown path is told of.
-fn by_prefix(path: &str) -> Dialect {
+pub fn by_prefix(path: &str) -> Dialect {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     match first {
         "openai" if path.contains("/responses") => Dialect::OpenaiResponses,
@@ -231,6 +241,8 @@ mod tests {
     #[test]
     fn what_is_not_there_is_told_in_its_dialect() {
         assert_eq!(get("/v1/messages", None), Route::WrongMethod(Dialect::AnthropicMessages));
+        assert_eq!(allowed("/v1/messages"), "POST, HEAD");
+        assert_eq!(allowed("/health"), "GET, HEAD");
         assert_eq!(post("/v1/messages/"), Route::Unknown(Dialect::AnthropicMessages));
         assert_eq!(post("/openai/v1/nothing"), Route::Unknown(Dialect::OpenaiChat));
         assert_eq!(post("/gemini/x"), Route::Unknown(Dialect::Gemini));

@@ -25,6 +25,7 @@ use crate::{config::ServerConfig, relay::node::Worker};
 
 mod answer;
 mod tls;
+mod unread;
 mod watch;
 
 pub use answer::{Door, Readiness};
@@ -216,7 +217,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let link = Link::new();
-    let watched = Watched::new(stream, Arc::clone(&link), &shared.config);
+    let watched = Watched::new(stream, Arc::clone(&link), &shared.config, Arc::clone(&door), peer);
     let service = door.service(peer, Some(link));
     let connection = http1::Builder::new()
         .max_buf_size(MAX_BUFFER)

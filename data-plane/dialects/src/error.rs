@@ -25,6 +25,8 @@ pub enum Kind {
     Permission,
     /// There is no such path or thing.
     NotFound,
+    /// The path is part of the surface, but not of this release.
+    NotServed,
     /// The path knows another method.
     MethodNotAllowed,
     /// The client took too long to send its request.
@@ -56,6 +58,7 @@ impl Kind {
             Self::Billing => StatusCode::PAYMENT_REQUIRED,
             Self::Permission => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotServed => StatusCode::NOT_IMPLEMENTED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

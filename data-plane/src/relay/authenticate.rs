@@ -9,7 +9,7 @@ use std::{
 };
 
 use dialects::error::Kind;
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::HeaderMap;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use snapshot::{Key, Snapshot};
@@ -22,6 +22,9 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 10..=512;
 /// Hashed where nothing plausible was presented, so that it takes as long.
 const DUMMY: &str = "cr_0000000000000000000000000000000000000000000000000000000000000000";
 
+/// The headers that may carry a key, in the order in which they are looked at.
+pub const PLACES: [&str; 4] = ["x-api-key", "x-goog-api-key", "authorization", "api-key"];
+
 /// The secret that a request presents: the first of the five places that is not empty.
 pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<Cow<'a, str>> {
     let header = |name: &str| {
@@ -32,14 +35,10 @@ pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<C
         };
         (!bare.is_empty()).then_some(Cow::Borrowed(bare))
     };
-    header("x-api-key")
-        .or_else(|| header("x-goog-api-key"))
-        .or_else(|| header(AUTHORIZATION.as_str()))
-        .or_else(|| header("api-key"))
-        .or_else(|| {
-            let value = query?.split('&').find_map(|pair| pair.strip_prefix("key="))?;
-            (!value.is_empty()).then(|| unescaped(value))
-        })
+    PLACES.into_iter().find_map(header).or_else(|| {
+        let value = query?.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+        (!value.is_empty()).then(|| unescaped(value))
+    })
 }
 
 /// A query value with its escapes undone. A key has none; an escaped one is still the same key.

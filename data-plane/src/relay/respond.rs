@@ -107,6 +107,14 @@ pub fn refusal(dialect: Dialect, refusal: &Refusal, request_id: &str) -> Respons
     response
 }
 
+/// The bytes of an answer of our own; none of an upstream's.
+pub fn own_bytes(body: &Body) -> &[u8] {
+    match body {
+        Body::Own(Some(bytes)) => bytes,
+        _ => &[],
+    }
+}
+
 /// The same as the last event of a stream that has begun.
 pub fn last_event(dialect: Dialect, refusal: &Refusal, request_id: &str) -> Bytes {
     error::stream_event(dialect, &problem(refusal, request_id))

@@ -15,7 +15,7 @@ use std::{
 use dialects::{Operation, error::Kind};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ALLOW, CONNECTION, HOST, UPGRADE},
+    header::{ALLOW, CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
@@ -26,7 +26,7 @@ use super::watch::{Busy, Link};
 use crate::{
     metrics::Reason,
     relay::{
-        self,
+        self, authenticate,
         error::{Refusal, malformed},
         node::{Asked, InFlight, Worker},
         own,
@@ -180,15 +180,13 @@ async fn routed(door: &Door, asked: Box<Asked>, route: Route, incoming: Incoming
         Route::Telemetry => respond::json(StatusCode::OK, r#"{"success":true}"#),
         Route::Absent(_) => {
             let message = "this endpoint is not available in this release of the relay";
-            let refusal = Refusal::new(Kind::NotFound, Reason::Malformed, message);
-            let refusal = Refusal { status: StatusCode::NOT_IMPLEMENTED, ..refusal }.code("not_available");
-            turn_away(worker, &asked, &refusal)
+            turn_away(worker, &asked, &Refusal::new(Kind::NotServed, Reason::Malformed, message))
         }
         Route::WrongMethod(_) => {
             let message = "this endpoint does not know this method";
             let mut response =
                 turn_away(worker, &asked, &Refusal::new(Kind::MethodNotAllowed, Reason::Malformed, message));
-            let allowed = if asked.head.method == Method::GET { "POST" } else { "GET, POST" };
+            let allowed = routes::allowed(asked.head.uri.path());
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
             response
         }
@@ -206,12 +204,17 @@ impl Door {
     }
 }
 
-fn turn_away(worker: &Worker, asked: &Asked, refusal: &Refusal) -> Response<Body> {
+pub(super) fn turn_away(worker: &Worker, asked: &Asked, refusal: &Refusal) -> Response<Body> {
     settle::turned_away(worker, asked, refusal);
     respond::refusal(asked.dialect, refusal, &asked.id)
 }
 
-fn asked(worker: &Worker, peer: SocketAddr, head: http::request::Parts, route: Route) -> Box<Asked> {
+pub(super) fn asked(
+    worker: &Worker,
+    peer: SocketAddr,
+    head: http::request::Parts,
+    route: Route,
+) -> Box<Asked> {
     let started_us = clock::unix_us();
     let (operation, family) = match route {
         Route::Relay { operation, family, .. } => (operation, family),
@@ -265,10 +268,26 @@ fn ambiguity(asked: &Asked, link: Option<&Link>) -> Option<Refusal> {
         "the path can be read in more than one way"
     } else if head.headers.get_all(HOST).iter().count() > 1 {
         "more than one host header"
+    } else if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
+        "a host header is required"
+    } else if !is_framed_plainly(&head.headers) {
+        "transfer-encoding may only be chunked, and only once"
+    } else if authenticate::PLACES.iter().any(|place| head.headers.get_all(*place).iter().count() > 1) {
+        "a header that carries a key stands more than once"
     } else {
         return None;
     };
     Some(malformed(message).closing())
+}
+
+/// Whether a body's transfer coding, if it has one, is the one that everybody reads alike. hyper looks at the last one.
+fn is_framed_plainly(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    }
 }
 
 /// WebSockets are not relayed; 426 makes clients that try them first go on without.

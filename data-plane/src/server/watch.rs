@@ -2,10 +2,12 @@
 //!
 //! It reads along, byte for byte, just enough to know where heads are: `Content-Length` together with
 //! `Transfer-Encoding` is noted (hyper silently drops the former), a head must come in within its time, and a connection
-//! without a request may not be idle for ever. It changes nothing that passes.
+//! without a request may not be idle for ever. It changes nothing that passes, but for hyper's own answers to heads that it
+//! cannot read, which `unread` words.
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -21,6 +23,7 @@ use tokio::{
     time::Sleep,
 };
 
+use super::{answer::Door, unread};
 use crate::config::ServerConfig;
 
 /// What the connection's reader and its service know together.
@@ -83,6 +86,8 @@ struct Follower {
     at: At,
     /// The line that has begun: its first bytes are all that matters.
     line: SmallVec<[u8; 48]>,
+    /// The beginning of the latest head's first line, once that has ended.
+    first: SmallVec<[u8; 48]>,
     /// Whether anything of the head has come.
     begun: bool,
     length: Option<u64>,
@@ -91,7 +96,14 @@ struct Follower {
 
 impl Follower {
     fn new() -> Self {
-        Self { at: At::Head, line: SmallVec::new(), begun: false, length: None, encoded: false }
+        Self {
+            at: At::Head,
+            line: SmallVec::new(),
+            first: SmallVec::new(),
+            begun: false,
+            length: None,
+            encoded: false,
+        }
     }
 
     fn feed(&mut self, mut bytes: &[u8], link: &Link) {
@@ -130,7 +142,10 @@ impl Follower {
             }
             return;
         }
-        self.begun = true;
+        if !std::mem::replace(&mut self.begun, true) {
+            self.first = SmallVec::from_slice(line);
+            return;
+        }
         match line[0] | 0x20 {
             b't' if named(line, b"transfer-encoding").is_some() => self.encoded = true,
             b'c' => {
@@ -154,7 +169,13 @@ impl Follower {
             (false, Some(length)) if length > 0 => At::Body(length),
             _ => At::Head,
         };
-        *self = Self { at: next, ..Self::new() };
+        let first = std::mem::take(&mut self.first);
+        *self = Self { at: next, first, ..Self::new() };
+    }
+
+    /// The beginning of the latest request line, as far as it has come.
+    fn request_line(&self) -> &[u8] {
+        if self.begun || self.line.is_empty() { &self.first } else { &self.line }
     }
 
     /// Whether a head has begun and not ended.
@@ -181,10 +202,20 @@ pub struct Watched<S> {
     head_since: Option<Instant>,
     idle_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    door: Arc<Door>,
+    peer: SocketAddr,
+    /// What goes out in the place of an answer of hyper's own, and how much of it has gone.
+    instead: Option<(Vec<u8>, usize)>,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, link: Arc<Link>, config: &ServerConfig) -> Self {
+    pub(super) fn new(
+        stream: S,
+        link: Arc<Link>,
+        config: &ServerConfig,
+        door: Arc<Door>,
+        peer: SocketAddr,
+    ) -> Self {
         Self {
             stream,
             link,
@@ -194,6 +225,9 @@ impl<S> Watched<S> {
             head_since: Some(Instant::now()),
             idle_since: None,
             timer: None,
+            door,
+            peer,
+            instead: None,
         }
     }
 
@@ -251,9 +285,34 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    /// Writes our refusal, if these bytes are hyper's own; they count as written when all of it is.
+    fn replaced(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        if self.instead.is_none() {
+            let status = unread::hypers_own(bytes)?;
+            let line = self.follower.request_line();
+            self.instead = Some((unread::instead(&self.door, self.peer, status, line), 0));
+        }
+        let (refusal, gone) = self.instead.as_mut()?;
+        while *gone < refusal.len() {
+            match Pin::new(&mut self.stream).poll_write(cx, &refusal[*gone..]) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(written)) => *gone += written,
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => return Some(Poll::Pending),
+            }
+        }
+        self.instead = None;
+        Some(Poll::Ready(Ok(bytes.len())))
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        match self.replaced(cx, bytes) {
+            Some(written) => written,
+            None => Pin::new(&mut self.stream).poll_write(cx, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -269,6 +328,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [bytes] = slices
+            && let Some(written) = self.replaced(cx, bytes)
+        {
+            return written;
+        }
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

@@ -38,7 +38,7 @@ async fn paths_and_methods_that_are_not_there_are_told_in_their_dialect() {
         (get("/nothing"), 404, "not_found_error"),
         (get("/v1/messages"), 405, "error"),
         (post("/openai/v1/chat/completions", "{}"), 501, "\"error\""),
-        (post("/gemini/v1beta/models/m:generateContent", "{}"), 501, "\"error\""),
+        (post("/gemini/v1beta/models/m:generateContent", "{}"), 501, "UNIMPLEMENTED"),
         (get("/v1//messages"), 400, "invalid_request_error"),
         (get("/v1/%2e%2e/x"), 400, "invalid_request_error"),
         (get("/v1%2fmessages"), 400, "invalid_request_error"),
@@ -73,6 +73,9 @@ async fn smuggling_shapes_are_refused_and_end_the_connection() {
         "content-length: +4\r\n\r\nabcd",
         "transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
         "transfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "x-api-key: cr_another_key\r\ncontent-length: 2\r\n\r\n{}",
         "host: y\r\ncontent-length: 2\r\n\r\n{}",
         " folded: x\r\ncontent-length: 2\r\n\r\n{}",
         "bad header: x\r\ncontent-length: 2\r\n\r\n{}",
@@ -81,7 +84,13 @@ async fn smuggling_shapes_are_refused_and_end_the_connection() {
         let got = bed.raw(&format!("{head}{shape}GET /health HTTP/1.1\r\nhost: x\r\n\r\n")).await;
         assert_eq!(status(&got), 400, "{shape}: {got}");
         assert!(!got.contains("healthy"), "{shape}: {got}");
+        assert!(
+            got.contains("\"invalid_request_error\"") && got.contains("request-id: req_"),
+            "{shape}: {got}"
+        );
     }
+    let nowhere = bed.raw("GET /health HTTP/1.1\r\n\r\n").await;
+    assert!(status(&nowhere) == 400 && nowhere.contains("host header"), "{nowhere}");
     assert!(up.requests().await.is_empty());
 }
 
@@ -104,9 +113,16 @@ async fn bodies_and_heads_beyond_their_bounds_are_refused() {
     );
     assert_eq!(status(&bed.raw(&chunked).await), 413);
     let long = format!("GET /health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(70_000));
-    assert_eq!(status(&bed.raw(&long).await), 431);
+    let told = |got: &str, shape: &str| {
+        assert!(status(got) == 431 && got.contains(shape) && got.contains("request-id: req_"), "{got}");
+        assert!(got.contains("x-should-retry: false") && got.contains("connection: close"), "{got}");
+    };
+    told(&bed.raw(&long).await, "request_too_large");
+    told(&bed.raw(&long.replace("/health", "/gemini/v1beta/models")).await, "INVALID_ARGUMENT");
     let many = format!("GET /health HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(300));
-    assert_eq!(status(&bed.raw(&many).await), 431);
+    told(&bed.raw(&many).await, "request_too_large");
+    let nonsense = bed.raw("no HTTP at all\r\n\r\n").await;
+    assert!(status(&nonsense) == 400 && nonsense.contains("invalid_request_error"), "{nonsense}");
     assert!(up.requests().await.is_empty());
 }
 
