@@ -163,8 +163,7 @@ async fn the_largest_keys_are_found_in_whichever_partition_they_lie() {
         let records = vec![SpooledRecord { sequence: 1, partition, previous: 0, record }];
         report.ask(Message::Batch(Batch { epoch: format!("s{n}"), records })).await;
     }
-    let top =
-        counters::top(&bed.store, Dimension::Key, "", &all_time(), Order::Requests, 100).await.unwrap();
+    let top = counters::top(&bed.store, Dimension::Key, "", &all_time(), Order::Requests, 100).await.unwrap();
     let mut ids: Vec<_> = top.into_iter().map(|top| top.id).collect();
     ids.sort_by_key(|id| id[4..].parse::<u64>().unwrap());
     assert_eq!(ids, (1..=20).map(|n| format!("key-{n}")).collect::<Vec<_>>());
