@@ -18,7 +18,7 @@ pub(super) fn of(binding: &Binding, comments: &Comments) -> Vec<Value> {
     for variable in &binding.template.variables {
         let Some(field) = field_at(&input, &variable.path) else { continue };
         parameters.push(json!({
-            "name": variable.path.join("."),
+            "name": variable.name(),
             "in": "path",
             "required": true,
             "description": about(&field, comments),

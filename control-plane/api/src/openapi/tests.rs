@@ -65,6 +65,18 @@ fn operations_are_complete_and_named_once() {
 }
 
 #[test]
+fn no_two_paths_differ_in_their_variables_names_alone() {
+    let document = whole();
+    let mut seen = BTreeSet::new();
+    for path in document["paths"].as_object().unwrap().keys() {
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+        assert!(seen.insert(parts.collect::<Vec<_>>()), "{path}");
+    }
+    let key = document["paths"]["/api/v2/keys/{id}"].as_object().unwrap();
+    assert!(["get", "put", "patch", "delete"].iter().all(|verb| key.contains_key(*verb)));
+}
+
+#[test]
 fn schemas_are_described_and_their_names_are_unique() {
     let document = whole();
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {

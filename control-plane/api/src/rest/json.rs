@@ -109,6 +109,16 @@ pub fn is_well_known(descriptor: &MessageDescriptor) -> bool {
     descriptor.package_name() == "google.protobuf"
 }
 
+/// What a well-known message looks like, for the sentence that says that it does not.
+pub fn expected(descriptor: &MessageDescriptor) -> Option<&'static str> {
+    match descriptor.name() {
+        "Timestamp" => Some("must be a time such as `2026-01-31T12:00:00Z`"),
+        "Duration" => Some("must be a duration in seconds such as `3.5s`"),
+        "FieldMask" => Some("must be field names with `,` between them"),
+        _ => None,
+    }
+}
+
 /// Notes every key that names no field.
 fn unknown(descriptor: &MessageDescriptor, value: &Value, path: &str, wrong: &mut Violations) {
     let (Value::Object(object), false) = (value, is_well_known(descriptor)) else { return };
@@ -151,6 +161,10 @@ fn culprit(descriptor: &MessageDescriptor, value: &Value, path: &str, why: &str)
         let Some(Kind::Message(inner)) = field.as_ref().map(|field| field.kind()) else {
             return Violations::one(path, format!("cannot be read: {why}"));
         };
+        if is_well_known(&inner) {
+            let why = expected(&inner).map_or_else(|| format!("cannot be read: {why}"), str::to_owned);
+            return Violations::one(path, why);
+        }
         let list = field.is_some_and(|field| field.is_list());
         return match value {
             Value::Array(items) if list => items
@@ -196,7 +210,8 @@ mod tests {
             (r#"{"account_binding":{"claude":{"x":1}}}"#, "account_binding.claude.x: there is no such field"),
             (r#"{"name":5}"#, "name: cannot be read"),
             (r#"{"limits":[{"window":{"minutes":-1}}]}"#, "limits[0].window.minutes: cannot be read"),
-            (r#"{"expiration":{"expires_at":"soon"}}"#, "expiration.expires_at: cannot be read"),
+            (r#"{"expiration":{"expires_at":"soon"}}"#, "expiration.expires_at: must be a time such as"),
+            (r#"{"expiration":{"duration":"24h"}}"#, "expiration.duration: must be a duration in seconds"),
             (r#"{"service_multipliers":{"claude":"x"}}"#, "service_multipliers: cannot be read"),
             (r#"{"name":"a","name":"b"}"#, "`name` stands twice"),
             ("[]", "must be a JSON object"),

@@ -120,12 +120,7 @@ fn enumerated(kind: &EnumDescriptor, text: &str) -> Result<Value, String> {
 }
 
 fn well_known(kind: &MessageDescriptor, text: &str) -> Result<Value, String> {
-    let expected = match kind.name() {
-        "Timestamp" => "must be a time such as `2026-01-31T12:00:00Z`",
-        "Duration" => "must be a duration such as `3.5s`",
-        "FieldMask" => "must be field names with `,` between them",
-        _ => "cannot be read",
-    };
+    let expected = json::expected(kind).unwrap_or("cannot be read");
     let text = serde_json::Value::String(text.to_owned());
     DynamicMessage::deserialize(kind.clone(), text).map(Value::Message).map_err(|_| expected.to_owned())
 }

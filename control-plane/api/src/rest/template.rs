@@ -99,7 +99,8 @@ impl Template {
         Ok(())
     }
 
-    /// The template as OpenAPI writes it; only for templates whose variables are single segments.
+    /// The template as OpenAPI writes it, its variables by [`Variable::name`]; only for templates whose variables are
+    /// single segments.
     pub fn openapi(&self) -> String {
         let mut text = String::new();
         for (n, segment) in self.segments.iter().enumerate() {
@@ -108,7 +109,7 @@ impl Template {
                     let _ = write!(text, "/{literal}");
                 }
                 (_, Some(variable)) => {
-                    let _ = write!(text, "/{{{}}}", variable.path.join("."));
+                    let _ = write!(text, "/{{{}}}", variable.name());
                 }
                 (_, None) => {
                     let _ = write!(text, "/{{segment{n}}}");
@@ -123,6 +124,12 @@ impl Template {
 }
 
 impl Variable {
+    /// What OpenAPI calls it: its last field name, so that `/keys/{id}` and `/keys/{key.id}` are one path there, as
+    /// they are to the router. OpenAPI forbids two that differ in their variables' names alone.
+    pub fn name(&self) -> &str {
+        self.path.last().map_or("", String::as_str)
+    }
+
     /// The value that a path gives it.
     pub fn value(&self, segments: &[String]) -> String {
         segments[self.start..self.end.min(segments.len())].join("/")
@@ -160,7 +167,7 @@ mod tests {
         assert_eq!(template.segments, [literal("v1"), literal("keys"), Segment::Any]);
         assert_eq!(template.verb.as_deref(), Some("rotate"));
         assert_eq!(template.variables[0].path, ["key", "id"]);
-        assert_eq!(template.openapi(), "/v1/keys/{key.id}:rotate");
+        assert_eq!(template.openapi(), "/v1/keys/{id}:rotate");
         let template = Template::parse("/v1/{name=users/*/keys/*}/x/{rest=**}").unwrap();
         assert_eq!(template.segments.len(), 7);
         assert_eq!((template.variables[0].start, template.variables[0].end), (1, 5));
