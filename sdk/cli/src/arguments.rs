@@ -7,21 +7,24 @@ use crate::{
     output::Format,
 };
 
+/// Heading of the options that every command takes, so that a command's own stand first and alone.
+const EVERYWHERE: &str = "Everywhere";
+
 /// Administration of a Claude Relay Service deployment.
 #[derive(Debug, Parser)]
 #[command(name = "crsctl", version, propagate_version = true, arg_required_else_help = true)]
 pub struct Arguments {
     /// Address of the control plane [default: the profile's, else http://localhost:4000]
-    #[arg(long, global = true, env = "CRSCTL_ADDRESS", value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CRSCTL_ADDRESS", value_name = "URL")]
     pub address: Option<String>,
     /// Access token or automation token, instead of a login
-    #[arg(long, global = true, env = "CRSCTL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CRSCTL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
     /// Which login to use
-    #[arg(long, global = true, env = "CRSCTL_PROFILE", default_value = "default", value_name = "NAME")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "CRSCTL_PROFILE", default_value = "default", value_name = "NAME")]
     pub profile: String,
     /// How to print
-    #[arg(short, long, global = true, value_enum, default_value = "table")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, value_enum, default_value = "table")]
     pub output: Format,
     /// What to do
     #[command(subcommand)]

@@ -44,6 +44,13 @@ impl Context {
         output::print(self.format, Shown { json, table: (headings, rows), names, note: None })
     }
 
+    /// Prints one thing field by field, empty ones left out. `plain`: fields that people read better otherwise.
+    pub fn show_one(&self, json: serde_json::Value, plain: &[(&str, String)]) -> Result<()> {
+        let names = json["id"].as_str().map(str::to_owned).into_iter().collect();
+        let rows = output::fields(&json, plain);
+        output::print(self.format, Shown { json, table: (vec!["FIELD", "VALUE"], rows), names, note: None })
+    }
+
     /// Prints what a call without an answer did.
     pub fn done(&self, id: &str, note: String) -> Result<()> {
         let json = serde_json::json!({ "id": id });
@@ -71,55 +78,82 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         }
         command => command,
     };
-    let client = connect(arguments.address, arguments.token, &arguments.profile).await?;
+    let Connected { client, elsewhere } =
+        connect(arguments.address, arguments.token, &arguments.profile).await?;
     let context = Context { client, format: arguments.output };
+    dispatch(&context, command, &arguments.profile).await.map_err(|error| match elsewhere {
+        Some(address) if matches!(error.downcast_ref(), Some(sdk::Error::Unauthenticated(_))) => {
+            error.context(format!("profile `{}` is logged in to {address}", arguments.profile))
+        }
+        _ => error,
+    })
+}
+
+async fn dispatch(context: &Context, command: Command, profile: &str) -> Result<()> {
     match command {
         Command::Login(_) | Command::Completion { .. } => unreachable!("answered above"),
-        Command::Logout => login::logout(&context, &arguments.profile).await,
-        Command::Whoami => login::whoami(&context).await,
-        Command::Key(command) => key::run(&context, *command).await,
-        Command::Account(command) => account::run(&context, *command).await,
-        Command::Platform(command) => account::platforms(&context, command).await,
-        Command::Stats(command) => stats::run(&context, command).await,
-        Command::Request(command) => request::run(&context, command).await,
-        Command::Node(command) => node::run(&context, command).await,
-        Command::JoinToken(command) => node::join_tokens(&context, command).await,
-        Command::Token(command) => token::run(&context, command).await,
-        Command::Settings(command) => settings::run(&context, command).await,
-        Command::Audit(command) => audit::run(&context, command).await,
-        Command::Status => stats::status(&context).await,
+        Command::Logout => login::logout(context, profile).await,
+        Command::Whoami => login::whoami(context).await,
+        Command::Key(command) => key::run(context, *command).await,
+        Command::Account(command) => account::run(context, *command).await,
+        Command::Platform(command) => account::platforms(context, command).await,
+        Command::Stats(command) => stats::run(context, command).await,
+        Command::Request(command) => request::run(context, command).await,
+        Command::Node(command) => node::run(context, command).await,
+        Command::JoinToken(command) => node::join_tokens(context, command).await,
+        Command::Token(command) => token::run(context, command).await,
+        Command::Settings(command) => settings::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
+        Command::Status => stats::status(context).await,
     }
 }
 
+/// A client, and where the profile is logged in if that is not where the client calls.
+struct Connected {
+    client: Client,
+    elsewhere: Option<String>,
+}
+
 /// Connects by token, or by the profile's session, which is refreshed and saved where it has to be.
-async fn connect(address: Option<String>, token: Option<String>, name: &str) -> Result<Client> {
+async fn connect(address: Option<String>, token: Option<String>, name: &str) -> Result<Connected> {
     let path = profile::file(name)?;
     let kept = profile::load(&path)?;
     let kept_address = (!kept.address.is_empty()).then(|| kept.address.clone());
     let address = address.or_else(|| kept_address.clone()).unwrap_or_else(|| DEFAULT_ADDRESS.into());
     if let Some(token) = token {
-        return Ok(Client::with_token(&address, &token)?);
+        return Ok(Connected { client: Client::with_token(&address, &token)?, elsewhere: None });
     }
     // A session is good only where it was begun: it is never shown to another address.
-    if kept.access_token.is_empty() || kept_address.as_deref() != Some(&address) {
-        return Ok(Client::anonymous(&address)?);
+    if kept.access_token.is_empty() || !profile::same_address(&kept.address, &address) {
+        let elsewhere = kept_address.filter(|_| !kept.access_token.is_empty());
+        return Ok(Connected { client: Client::anonymous(&address)?, elsewhere });
     }
-    let session = Session {
-        access_token: kept.access_token.clone(),
-        refresh_token: kept.refresh_token.clone(),
-        lives_s: 0,
-        ends_at: kept.ends_at,
-    };
     let now = process::clock::unix_ms() / 1000;
-    let (client, session) = Client::resume(&address, session, now).await?;
+    if kept.session().is_fresh(now) {
+        return Ok(Connected { client: Client::with_token(&address, &kept.access_token)?, elsewhere: None });
+    }
+    let _alone = profile::lock(&path)?;
+    // Another run may have refreshed it while this one waited.
+    let kept = profile::load(&path)?;
+    let (client, session) = Client::resume(&address, kept.session(), now).await?;
     let session = session.received_at(now);
     if session.access_token != kept.access_token {
         profile::save(&path, &Profile::of(address, &session))?;
     }
-    Ok(client)
+    Ok(Connected { client, elsewhere: None })
 }
 
 impl Profile {
+    /// The session that it keeps.
+    fn session(&self) -> Session {
+        Session {
+            access_token: self.access_token.clone(),
+            refresh_token: self.refresh_token.clone(),
+            lives_s: 0,
+            ends_at: self.ends_at,
+        }
+    }
+
     /// The profile that keeps a session.
     pub fn of(address: String, session: &Session) -> Self {
         Self {

@@ -27,7 +27,11 @@ pub fn explain(error: &Error) -> String {
     match error.downcast_ref::<sdk::Error>() {
         Some(sdk::Error::Invalid { violations, .. }) => {
             for violation in violations {
-                text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
+                let line = format!("{}: {}", violation.field, violation.description);
+                // The sentence holds them already where the server wrote it from them.
+                if !text.contains(&line) {
+                    text.push_str(&format!("\n  {line}"));
+                }
             }
         }
         Some(sdk::Error::Unauthenticated(_)) => {
@@ -35,6 +39,9 @@ pub fn explain(error: &Error) -> String {
         }
         Some(sdk::Error::Unreachable(_)) => {
             text.push_str("\n  Is the service running, and is --address (CRSCTL_ADDRESS) its control port, 4000 by default?");
+        }
+        Some(sdk::Error::Throttled { retry_after_s: Some(seconds), .. }) => {
+            text.push_str(&format!("\n  Try again in {seconds} s."));
         }
         Some(sdk::Error::Conflict(_)) => text.push_str("\n  Get it again and repeat the change."),
         _ => {}
@@ -54,6 +61,19 @@ mod tests {
         assert_eq!(code(sdk::Error::Refused("x".into())), 3);
         assert_eq!(code(sdk::Error::NotFound("x".into())), 4);
         assert_eq!(code(sdk::Error::Unreachable("x".into())), 5);
+    }
+
+    #[test]
+    fn a_violation_is_told_once() {
+        let violation =
+            |field: &str| sdk::Violation { field: field.into(), description: "must not be empty".into() };
+        let invalid = |message: &str| {
+            let violations = vec![violation("name"), violation("tags[0]")];
+            explain(&Error::new(sdk::Error::Invalid { message: message.into(), violations }))
+        };
+        let whole = "name: must not be empty; tags[0]: must not be empty";
+        assert_eq!(invalid(whole), whole);
+        assert_eq!(invalid("no"), "no\n  name: must not be empty\n  tags[0]: must not be empty");
     }
 
     #[test]

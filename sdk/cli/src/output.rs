@@ -84,6 +84,29 @@ fn table(shown: &Shown) -> String {
     text
 }
 
+/// Rows of one thing, a field each: who it is first, the rest by name, empty ones left out. `plain`: fields that people
+/// read better otherwise.
+pub fn fields(json: &Value, plain: &[(&str, String)]) -> Vec<Vec<String>> {
+    const FIRST: [&str; 3] = ["id", "name", "status"];
+    let fields = json.as_object().into_iter().flatten();
+    let (first, rest): (Vec<_>, Vec<_>) = fields.partition(|(name, _)| FIRST.contains(&name.as_str()));
+    let row = |(name, value): (&String, &Value)| {
+        let text = match (plain.iter().find(|(field, _)| field == name), value) {
+            (Some((_, text)), _) => text.clone(),
+            (None, Value::Null) => String::new(),
+            (None, Value::String(text)) => text.clone(),
+            (None, Value::Array(items)) if items.iter().all(Value::is_string) => {
+                items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+            }
+            (None, Value::Array(items)) if items.is_empty() => String::new(),
+            (None, Value::Object(fields)) if fields.is_empty() => String::new(),
+            (None, other) => other.to_string(),
+        };
+        (!text.is_empty()).then(|| vec![name.clone(), text])
+    };
+    first.into_iter().chain(rest).filter_map(row).collect()
+}
+
 /// YAML of a JSON value: block style, every text quoted as JSON does, which YAML 1.2 reads alike.
 fn yaml(value: &Value) -> String {
     let mut text = String::new();
@@ -159,6 +182,15 @@ mod tests {
         assert_eq!(value["owner_user_id"], "");
         let limit = sdk::types::Limit { amount: 5, ..Default::default() };
         assert_eq!(json("crs.types.v1.Limit", &limit).unwrap()["amount"], 5);
+    }
+
+    #[test]
+    fn one_thing_is_shown_by_its_fields() {
+        let json = serde_json::json!({
+            "clients": ["a", "b"], "empty": [], "gone": null, "id": "k", "limits": [{"x": 1}], "text": "",
+        });
+        let rows = fields(&json, &[("limits", "requests:1/1h".into())]);
+        assert_eq!(rows, [["id", "k"], ["clients", "a, b"], ["limits", "requests:1/1h"]]);
     }
 
     #[test]

@@ -46,6 +46,25 @@ pub fn load(path: &Path) -> Result<Profile> {
     }
 }
 
+/// Keeps other runs from refreshing a profile's session until the answer is dropped. A refresh token is good once, and
+/// the service ends the session of whoever shows one twice: two runs must not show the same one.
+pub fn lock(path: &Path) -> Result<fs::File> {
+    let beside = path.with_extension("lock");
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
+    let file = file.with_context(|| beside.display().to_string())?;
+    file.lock().with_context(|| beside.display().to_string())?;
+    Ok(file)
+}
+
+/// Whether two addresses are one, however they are written.
+pub fn same_address(one: &str, other: &str) -> bool {
+    let plain = |address: &str| {
+        let address = address.trim_end_matches('/');
+        address.strip_prefix("http://").unwrap_or(address).to_ascii_lowercase()
+    };
+    plain(one) == plain(other)
+}
+
 /// Writes a profile, whole or not at all.
 pub fn save(path: &Path, profile: &Profile) -> Result<()> {
     let dir = path.parent().context("a profile without a folder")?;
@@ -72,6 +91,24 @@ pub fn remove(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_known_however_it_is_written() {
+        assert!(same_address("http://localhost:4000", "localhost:4000/"));
+        assert!(!same_address("http://localhost:4000", "https://localhost:4000"));
+        assert!(!same_address("http://localhost:4000", "http://localhost:4001"));
+    }
+
+    #[test]
+    fn one_run_at_a_time_holds_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("default.toml");
+        let held = lock(&path).unwrap();
+        let other = fs::OpenOptions::new().write(true).open(path.with_extension("lock")).unwrap();
+        assert!(other.try_lock().is_err());
+        drop(held);
+        other.try_lock().unwrap();
+    }
 
     #[test]
     fn what_is_saved_is_loaded_and_only_the_owner_may_read_it() {

@@ -35,6 +35,17 @@ pub enum Error {
         /// Field by field.
         violations: Vec<Violation>,
     },
+    /// Not as things stand: something else has to be done first.
+    #[error("{0}")]
+    Precondition(String),
+    /// Too much of it, such as failed logins.
+    #[error("{message}")]
+    Throttled {
+        /// In one sentence.
+        message: String,
+        /// Seconds after which it may be tried again, where the server says.
+        retry_after_s: Option<u64>,
+    },
     /// Anything else.
     #[error("{message} ({code:?})")]
     Other {
@@ -57,6 +68,10 @@ pub struct Violation {
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
         let message = status.message().to_owned();
+        // What tonic says of an answer that is not gRPC at all; it has no code of its own for it.
+        if message.contains("while receiving response with status:") {
+            return Self::Unreachable("what answers there is no control plane".into());
+        }
         match status.code() {
             Code::Unavailable | Code::DeadlineExceeded => Self::Unreachable(message),
             // The transport's own failures come as `Unknown` with a source; the server's never do.
@@ -75,6 +90,12 @@ impl From<Status> for Error {
                 });
                 Self::Invalid { message, violations }
             }
+            Code::FailedPrecondition => Self::Precondition(message),
+            Code::ResourceExhausted => {
+                let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+                let retry_after_s = delay.map(|delay| delay.as_millis().div_ceil(1000) as u64);
+                Self::Throttled { message, retry_after_s }
+            }
             code => Self::Other { code, message },
         }
     }
@@ -90,5 +111,16 @@ mod tests {
         assert!(matches!(Error::from(Status::permission_denied("x")), Error::Refused(_)));
         assert!(matches!(Error::from(Status::aborted("x")), Error::Conflict(_)));
         assert!(matches!(Error::from(Status::unknown("x")), Error::Other { code: Code::Unknown, .. }));
+        assert!(matches!(Error::from(Status::failed_precondition("x")), Error::Precondition(_)));
+    }
+
+    #[test]
+    fn how_long_to_wait_is_told() {
+        let delay = Some(std::time::Duration::from_millis(1_200));
+        let details = tonic_types::ErrorDetails::with_retry_info(delay);
+        let status = Status::with_error_details(Code::ResourceExhausted, "x", details);
+        assert!(matches!(Error::from(status), Error::Throttled { retry_after_s: Some(2), .. }));
+        let bare = Error::from(Status::resource_exhausted("x"));
+        assert!(matches!(bare, Error::Throttled { retry_after_s: None, .. }));
     }
 }

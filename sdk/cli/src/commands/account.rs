@@ -115,7 +115,9 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
         Command::List { filter, platform, order_by } => {
             list(context, filter.join(" "), platform, order_by).await
         }
-        Command::Get { id } => show(context, &get(context, id).await?),
+        Command::Get { id } => {
+            context.show_one(context.json("crs.types.v1.Account", &get(context, id).await?)?, &[])
+        }
         Command::Update { id, name, fields, etag } => update(context, id, name, fields, etag).await,
         Command::Delete { ids } => delete(context, ids).await,
         Command::Test { id, model } => test(context, id, model).await,

@@ -112,7 +112,8 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Get { id } => {
             let key =
                 context.client.keys().get_key(admin::GetKeyRequest { id }).await.map_err(sdk::Error::from)?;
-            show(context, &key.into_inner())
+            let key = key.into_inner();
+            context.show_one(context.json("crs.types.v1.Key", &key)?, &[("limits", limits_of(&key))])
         }
         Command::Update { id, name, fields, etag } => update(context, id, name, fields, etag).await,
         Command::Delete { ids, purge } => delete(context, ids, purge).await,
@@ -260,10 +261,14 @@ fn row(key: &Key) -> Vec<String> {
         key.status.clone(),
         format!("{}…", key.secret_hint),
         joined(&key.tags),
-        key.limits.iter().map(limit_syntax::show).collect::<Vec<_>>().join("\n"),
+        limits_of(key),
         expires,
         time(key.last_used_at.as_ref()),
     ]
+}
+
+fn limits_of(key: &Key) -> String {
+    key.limits.iter().map(limit_syntax::show).collect::<Vec<_>>().join("\n")
 }
 
 fn show(context: &Context, key: &Key) -> Result<()> {
