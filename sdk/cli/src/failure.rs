@@ -16,7 +16,7 @@ pub fn exit_code(error: &Error) -> u8 {
         Some(sdk::Error::Address(_) | sdk::Error::Token | sdk::Error::Invalid { .. }) => 2,
         Some(sdk::Error::Unauthenticated(_) | sdk::Error::Refused(_)) => 3,
         Some(sdk::Error::NotFound(_)) => 4,
-        Some(sdk::Error::Unreachable(_)) => 5,
+        Some(sdk::Error::Unreachable(_) | sdk::Error::Unavailable(_)) => 5,
         _ => 1,
     }
 }
@@ -43,7 +43,6 @@ pub fn explain(error: &Error) -> String {
         Some(sdk::Error::Throttled { retry_after_s: Some(seconds), .. }) => {
             text.push_str(&format!("\n  Try again in {seconds} s."));
         }
-        Some(sdk::Error::Conflict(_)) => text.push_str("\n  Get it again and repeat the change."),
         _ => {}
     }
     text
@@ -61,6 +60,7 @@ mod tests {
         assert_eq!(code(sdk::Error::Refused("x".into())), 3);
         assert_eq!(code(sdk::Error::NotFound("x".into())), 4);
         assert_eq!(code(sdk::Error::Unreachable("x".into())), 5);
+        assert_eq!(code(sdk::Error::Unavailable("x".into())), 5);
     }
 
     #[test]

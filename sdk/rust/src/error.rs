@@ -15,6 +15,9 @@ pub enum Error {
     /// Nobody answers there.
     #[error("the control plane cannot be reached: {0}")]
     Unreachable(String),
+    /// It answers, but cannot serve for now: its store is away, say.
+    #[error("{0}")]
+    Unavailable(String),
     /// Not logged in, or the login has ended.
     #[error("not logged in: {0}")]
     Unauthenticated(String),
@@ -73,6 +76,8 @@ impl From<Status> for Error {
             return Self::Unreachable("what answers there is no control plane".into());
         }
         match status.code() {
+            // Only the service itself gives a reason with it; the transport has none.
+            Code::Unavailable if status.get_details_error_info().is_some() => Self::Unavailable(message),
             Code::Unavailable | Code::DeadlineExceeded => Self::Unreachable(message),
             // The transport's own failures come as `Unknown` with a source; the server's never do.
             Code::Unknown if std::error::Error::source(&status).is_some() => Self::Unreachable(message),
@@ -108,6 +113,9 @@ mod tests {
     #[test]
     fn statuses_become_kinds() {
         assert!(matches!(Error::from(Status::unavailable("x")), Error::Unreachable(_)));
+        let reason = tonic_types::ErrorDetails::with_error_info("STORE", "x", []);
+        let answered = Status::with_error_details(Code::Unavailable, "x", reason);
+        assert!(matches!(Error::from(answered), Error::Unavailable(_)));
         assert!(matches!(Error::from(Status::permission_denied("x")), Error::Refused(_)));
         assert!(matches!(Error::from(Status::aborted("x")), Error::Conflict(_)));
         assert!(matches!(Error::from(Status::unknown("x")), Error::Other { code: Code::Unknown, .. }));
