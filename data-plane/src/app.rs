@@ -17,7 +17,7 @@ use proto::rules::{
 };
 use secrecy::{SecretSlice, SecretString};
 use snapshot::{Facts, Handle, PlatformFacts};
-use spool::Spool;
+use spool::{Lane, Spool};
 use tokio_util::sync::CancellationToken;
 use upstream::{Connector, Exchange, Guard, Options};
 
@@ -110,6 +110,8 @@ pub struct App {
     probe: Arc<NodeProbe>,
     readiness: Arc<Readiness>,
     spool: Arc<Spool>,
+    /// Kept beyond the workers that write to them: what the last streams wrote is synced, and only then shipped.
+    lanes: Vec<Arc<Lane>>,
     feed: Feed,
     server: Server,
     pumps: Tasks,
@@ -144,14 +146,28 @@ impl App {
             Link::new(&Identity { node: id.clone(), epoch, name: node_name, version, join_token }, &control)?;
         let parts = Parts { link, snapshot, spool, metrics, lives, readiness: Arc::default(), pumps };
         let node = parts.node(&config, id);
-        let server = parts.server(&config, &node, &log, administered_locally)?;
+        let workers = config.server.workers.max(1);
+        let lanes = (0..workers).map(|_| parts.spool.lane()).collect::<Result<Vec<_>, _>>()?;
+        let server = parts.server(&config, &node, &lanes, &log, administered_locally)?;
         let (feed, probe, drain_asked) = parts.start(&node, disk, server.address());
         if let Some(address) = config.ops_listen {
             let listener = ops::bind(address).await.map_err(|source| Error::Listen { address, source })?;
             ops::serve(listener, Arc::clone(&parts.metrics), Arc::clone(&probe) as _, &parts.pumps);
         }
         let Parts { spool, metrics, readiness, pumps, .. } = parts;
-        Ok(Self { config, metrics, probe, readiness, spool, feed, server, pumps, drain_asked, _log: log })
+        Ok(Self {
+            config,
+            metrics,
+            probe,
+            readiness,
+            spool,
+            lanes,
+            feed,
+            server,
+            pumps,
+            drain_asked,
+            _log: log,
+        })
     }
 
     /// Where it serves clients.
@@ -188,6 +204,7 @@ impl App {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.pumps.drain(PUMPS).await;
+        drop(self.lanes);
         tracing::info!(records_waiting = self.spool.lag(), "drained");
     }
 }
@@ -227,6 +244,7 @@ impl Parts {
         &self,
         config: &Config,
         node: &Arc<Node>,
+        lanes: &[Arc<Lane>],
         log: &AccessLog,
         administered_locally: bool,
     ) -> Result<Server, Error> {
@@ -241,11 +259,11 @@ impl Parts {
             ..Options::default()
         })?;
         let started_ms = clock::unix_ms();
-        let doors = (0..config.server.workers.max(1)).map(|_| {
+        let doors = lanes.iter().map(|lane| {
             let worker = Worker {
                 node: Arc::clone(node),
                 exchange: Exchange::new(Arc::clone(&connector), config.upstream.mode, Tasks::new("upstream")),
-                spool: self.spool.lane()?,
+                spool: Arc::clone(lane),
                 log: log.lane(),
                 tasks: Tasks::new("relay"),
                 ids: Ids::new().map_err(Error::Random)?,

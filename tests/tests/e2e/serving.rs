@@ -8,7 +8,7 @@ use std::{
 
 use e2e::{
     mock::{Behaviour, Mock, Options},
-    sandbox::{ADMIN, PASSWORD, Setup, Standalone, binary, body, eventually},
+    sandbox::{ADMIN, Fleet, FleetOptions, PASSWORD, Setup, Standalone, binary, body, eventually},
     wire,
 };
 use serde_json::{Value, json};
@@ -184,6 +184,32 @@ async fn sigterm_lets_streams_finish_and_ends_with_0() -> Test {
     let (attempt, _) = books::recorded(&admin, &bed.mock.ledger().tagged("drain")[0]).await?;
     books::equal(&attempt, &bed.mock.ledger().tagged("drain")[0])?;
     bed.close().await
+}
+
+#[tokio::test]
+async fn g12_the_last_records_of_a_node_arrive_before_it_ends() -> Test {
+    let mock = Mock::start(Options::default()).await?;
+    let options = FleetOptions { replicas: 1, nodes: 1, ..FleetOptions::default() };
+    let mut fleet = Fleet::start(options).await?;
+    fleet.account("first", &mock.url(), UPSTREAM_KEY, json!({})).await?;
+    let (_, secret) = fleet.key("client", json!({})).await?;
+    let talk = fleet.nodes[0].talk(&secret);
+    serves(&talk).await?;
+    mock.scenarios().name("long", Behaviour { deltas: 20, interval_ms: 40, ..Behaviour::default() });
+    let stream = tokio::spawn(async move { talk.ask(&body("[mock:long:last]", true)).await });
+    eventually("the stream runs", Duration::from_secs(5), || async {
+        (!mock.ledger().tagged("last").is_empty()).then_some(())
+    })
+    .await?;
+    fleet.nodes[0].process.terminate()?;
+    assert!(stream.await??.complete, "the drain cut the stream");
+    let status = fleet.nodes[0].process.wait(Duration::from_secs(20)).await?;
+    assert!(status.success(), "{status}");
+    // While it is away: it may never come back, and its disk may be gone with it.
+    let (attempt, _) = books::recorded(&fleet.admin, &mock.ledger().tagged("last")[0]).await?;
+    books::equal(&attempt, &mock.ledger().tagged("last")[0])?;
+    fleet.nodes[0].restart().await?;
+    fleet.close().await
 }
 
 #[tokio::test]
