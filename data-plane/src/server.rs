@@ -80,13 +80,11 @@ impl Server {
             connections: AtomicUsize::new(0),
         });
         let mut address = config.listen;
-        let mut sockets = Vec::new();
-        for _ in &doors {
-            let socket = bind(address)?;
-            // Port 0 asks for any: the others then share the one that was given.
-            address = socket.local_addr()?;
-            sockets.push(socket);
+        if address.port() == 0 {
+            // Any port, but one that is free: asked for by sockets that share, it might be another server's of ours.
+            address = std::net::TcpListener::bind(address)?.local_addr()?;
         }
+        let sockets = doors.iter().map(|_| bind(address)).collect::<io::Result<Vec<_>>>()?;
         let (ending, ended) = tokio::sync::mpsc::channel(1);
         let mut threads = Vec::new();
         for (number, (door, socket)) in doors.into_iter().zip(sockets).enumerate() {

@@ -52,7 +52,10 @@ fn text(into: &mut Vec<u8>, name: &str, value: &str) {
     }
     field(into, name);
     into.push(b'"');
-    for byte in value.bytes() {
+    let bare = |byte: &u8| (0x20..0x7f).contains(byte) && !matches!(byte, b'"' | b'\\') || *byte >= 0x80;
+    let plain = value.bytes().position(|byte| !bare(&byte)).unwrap_or(value.len());
+    into.extend_from_slice(&value.as_bytes()[..plain]);
+    for byte in value.bytes().skip(plain) {
         match byte {
             b'"' | b'\\' => into.extend_from_slice(&[b'\\', byte]),
             0..0x20 | 0x7f => {

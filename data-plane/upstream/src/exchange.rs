@@ -143,14 +143,12 @@ async fn handshake(connector: &Connector, route: &Route) -> Result<(Sender, Conn
 
 fn to_origin_form(request: &mut Request<Pieces>, route: &Route) {
     if !request.headers().contains_key(HOST) {
-        let target = &route.target;
-        let default = target.port() == if target.tls() { 443 } else { 80 };
-        let host = if default && !target.host().contains(':') {
-            HeaderValue::from_str(target.host())
-        } else {
-            HeaderValue::try_from(target.to_string())
+        // The URL's own words, where it has any: they are what the target was read from.
+        let host = match request.uri().authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()),
+            None => HeaderValue::try_from(route.target.to_string()),
         };
-        // A target's host is letters, digits, dots, hyphens, colons and brackets: always a valid value.
+        // Letters, digits, dots, hyphens, colons and brackets: always a valid value.
         if let Ok(host) = host {
             request.headers_mut().insert(HOST, host);
         }

@@ -2,10 +2,14 @@
 //! worse. What is off is counted as far as it makes sense and flagged, never refused.
 
 use proto::types::TokenUsage;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 
+mod said;
 #[cfg(test)]
 mod tests;
+
+use said::Said;
 
 /// The figures of one or more `usage` objects. `None`: it was not said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,50 +39,16 @@ pub struct Counts {
 impl Counts {
     /// Reads a `usage` value; what is no object counts nothing and is irregular.
     pub fn read(usage: &Value) -> Self {
-        let mut counts = Self::default();
-        let Some(usage) = usage.as_object() else {
-            counts.irregular = true;
-            return counts;
-        };
-        counts.input = counts.number(usage, "input_tokens");
-        counts.output = counts.number(usage, "output_tokens");
-        counts.cache_read = counts.number(usage, "cache_read_input_tokens");
-        counts.cache_write = counts.number(usage, "cache_creation_input_tokens");
-        if let Some(Value::Object(by_life)) = usage.get("cache_creation") {
-            counts.cache_write_5m = counts.number(by_life, "ephemeral_5m_input_tokens");
-            counts.cache_write_1h = counts.number(by_life, "ephemeral_1h_input_tokens");
-        }
-        counts.reasoning = counts.number(usage, "thinking_tokens");
-        if let Some(Value::Object(details)) = usage.get("output_tokens_details") {
-            let details_say = counts
-                .number(details, "thinking_tokens")
-                .or_else(|| counts.number(details, "reasoning_tokens"));
-            counts.reasoning = counts.reasoning.or(details_say);
-        }
-        if let Some(Value::Object(tools)) = usage.get("server_tool_use") {
-            // Of the server's tools only searches have a price by call; fetching is free and execution goes by time.
-            counts.server_tool_calls = counts.number(tools, "web_search_requests");
-        }
-        counts.service_tier = usage.get("service_tier").and_then(Value::as_str).map(str::to_owned);
-        counts
+        Said::deserialize(usage).map_or_else(|_| Self::nothing(), |Said(counts)| counts)
     }
 
-    fn number(&mut self, object: &Map<String, Value>, name: &str) -> Option<i64> {
-        let value = match object.get(name)? {
-            Value::Null => return None,
-            Value::Number(number) => number.as_i64().or_else(|| {
-                self.irregular = true;
-                number.as_f64().map(|number| number as i64)
-            }),
-            Value::String(digits) => {
-                self.irregular = true;
-                digits.trim().parse().ok()
-            }
-            _ => None,
-        };
-        let sound = value.filter(|&number| number >= 0);
-        self.irregular |= sound.is_none();
-        Some(sound.unwrap_or(0))
+    /// Reads a `usage` value from its text.
+    pub fn parse(usage: &[u8]) -> Self {
+        serde_json::from_slice(usage).map_or_else(|_| Self::nothing(), |Said(counts)| counts)
+    }
+
+    fn nothing() -> Self {
+        Self { irregular: true, ..Self::default() }
     }
 
     /// Takes later figures of the same answer. They are totals so far, so what is said again replaces what was said;

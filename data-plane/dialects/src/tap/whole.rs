@@ -1,7 +1,5 @@
 //! The tap of an answer that is one JSON document: its usage, model and error are kept, its text only counted.
 
-use serde_json::Value;
-
 use super::Tapped;
 use crate::{anthropic::error, anthropic::usage::Counts, fields::Fields};
 
@@ -25,15 +23,13 @@ impl Whole {
     }
 
     pub(super) fn finish(self) -> Tapped {
-        let value = |key| self.fields.get(key).and_then(|raw| serde_json::from_slice::<Value>(raw).ok());
-        let text = |key| value(key).and_then(|value| value.as_str().map(str::to_owned));
-        let counts = value("usage").filter(|usage| !usage.is_null()).map(|usage| Counts::read(&usage));
-        let failed =
-            value("error").is_some_and(|error| !error.is_null()) || text("type").as_deref() == Some("error");
-        let error = failed.then(|| {
-            let raw = self.fields.get("error").unwrap_or(b"null");
-            error::read(&[b"{\"error\":", raw, b"}"].concat())
-        });
+        let raw = |key| self.fields.get(key).filter(|raw| *raw != b"null");
+        let text = |key| raw(key).and_then(|raw| serde_json::from_slice::<String>(raw).ok());
+        let counts = raw("usage").map(Counts::parse);
+        let is_error =
+            raw("type").is_some_and(|raw| raw != b"\"message\"") && text("type").as_deref() == Some("error");
+        let error = (raw("error").is_some() || is_error)
+            .then(|| error::read(&[b"{\"error\":", raw("error").unwrap_or(b"null"), b"}"].concat()));
         Tapped {
             model: text("model"),
             complete: self.fields.is_done() && !self.broken,

@@ -64,7 +64,7 @@ fn exchange(mode: Mode) -> Exchange {
 }
 
 fn post(body: &'static str) -> Request<Pieces> {
-    Request::post("http://ignored/v1/messages?beta=true").body(Pieces::from(Bytes::from(body))).unwrap()
+    Request::post("http://named.example/v1/messages?beta=true").body(Pieces::from(Bytes::from(body))).unwrap()
 }
 
 async fn whole(answer: Response<Answer>) -> Result<Bytes, Error> {
@@ -78,7 +78,7 @@ async fn connections_are_kept_for_answers_of_known_length_chunked_and_empty() {
             let mut n = 0;
             while let Some(text) = request(&mut stream).await {
                 assert!(text.starts_with("POST /v1/messages?beta=true HTTP/1.1\r\n"), "{text}");
-                assert!(text.contains("host: 127.0.0.1:") && text.ends_with("hello"), "{text}");
+                assert!(text.contains("host: named.example\r\n") && text.ends_with("hello"), "{text}");
                 n += 1;
                 let answer = match n % 3 {
                     0 => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".to_owned(),
