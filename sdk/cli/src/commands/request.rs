@@ -1,7 +1,10 @@
 //! `request list|explain`.
 
 use anyhow::Result;
-use sdk::{admin, types::UsageRecord};
+use sdk::{
+    admin,
+    types::{Attempt, UsageRecord},
+};
 
 use super::Context;
 use crate::output::{self, Shown, count, money, time};
@@ -67,8 +70,6 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
 
 fn row(record: &UsageRecord) -> Vec<String> {
     let tokens = record.attempts.iter().filter_map(|attempt| attempt.usage).map(|usage| usage.all()).sum();
-    let cost =
-        record.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()).map(|cost| cost.rated).sum();
     vec![
         record.request_id.clone(),
         time(record.started_at.as_ref()),
@@ -78,9 +79,21 @@ fn row(record: &UsageRecord) -> Vec<String> {
         format!("{}{}", record.outcome, if record.estimated { " (estimated)" } else { "" }),
         record.attempts.len().to_string(),
         count(tokens),
-        money(cost),
+        cost(record),
         format!("{} ms", record.total_us / 1000),
     ]
+}
+
+/// What a request cost. Tokens of a model without a price are not free: that is said, where 0 would hide it.
+fn cost(record: &UsageRecord) -> String {
+    let used = |attempt: &&Attempt| attempt.usage.is_some_and(|usage| usage.all() > 0);
+    let priced = |attempt: &Attempt| attempt.cost.as_ref().is_some_and(|cost| !cost.formula.is_empty());
+    let costs = record.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()).map(|cost| cost.rated);
+    match (costs.sum(), record.attempts.iter().filter(used).all(priced)) {
+        (sum, true) => money(sum),
+        (0, false) => "no price".to_owned(),
+        (sum, false) => format!("{} and more", money(sum)),
+    }
 }
 
 fn explain(context: &Context, record: &UsageRecord) -> Result<()> {
@@ -130,4 +143,28 @@ fn explain(context: &Context, record: &UsageRecord) -> Result<()> {
     let json = context.json("crs.types.v1.UsageRecord", record)?;
     let names = vec![record.request_id.clone()];
     output::print(context.format, Shown { json, table: (vec!["WHAT", "HOW"], rows), names, note: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use sdk::types::{Cost, TokenUsage};
+
+    use super::*;
+
+    #[test]
+    fn tokens_without_a_price_are_not_shown_as_free() {
+        let attempt = |input, formula: &str, rated| Attempt {
+            usage: Some(TokenUsage { input, ..TokenUsage::default() }),
+            cost: Some(Cost { formula: formula.into(), rated, ..Cost::default() }),
+            ..Attempt::default()
+        };
+        let told = |attempts| cost(&UsageRecord { attempts, ..UsageRecord::default() });
+        assert_eq!(told(vec![attempt(10, "", 0)]), "no price");
+        assert_eq!(told(vec![attempt(0, "", 0)]), money(0));
+        assert_eq!(told(vec![attempt(0, "", 0), attempt(10, "m: 10", 30_000)]), money(30_000));
+        assert_eq!(
+            told(vec![attempt(5, "", 0), attempt(10, "m: 10", 30_000)]),
+            format!("{} and more", money(30_000))
+        );
+    }
 }
