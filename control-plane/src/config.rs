@@ -154,10 +154,11 @@ impl Config {
                 trusted_proxies: networks(matches, "control-trusted-proxies", api::Network::parse)?,
                 cors_origins: list(matches, "control-cors-origins"),
             },
-            // Standalone has no such port, and so no such settings.
-            nodes: match matches.try_contains_id("node-listen") {
-                Ok(_) => Some(listener(matches, "node", "node-listen")?),
-                Err(_) => None,
+            // Standalone has no such port, and so no such settings. Asked by what is there: clap's own question whether an
+            // argument is known is answered truly in debug builds only.
+            nodes: match matches.ids().any(|id| id.as_str() == "node-listen") {
+                true => Some(listener(matches, "node", "node-listen")?),
+                false => None,
             },
             ops_listen: required(matches, "ops-listen")?,
             bootstrap: BootstrapConfig {
