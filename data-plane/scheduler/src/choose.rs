@@ -33,11 +33,12 @@ type Taken = (Arc<Account>, Slot, How);
 
 pub(crate) fn choose(scheduler: &Scheduler, ask: &Ask<'_>) -> Result<Choice, Unchosen> {
     let mut seen = Seen::default();
-    let pool = || ask.snapshot.accounts(ask.family).iter();
+    let pool = || ask.snapshot.accounts(ask.family).iter().map(|account| (account, account.priority));
     let taken = match ask.key.binding.get(ask.family) {
         None => from(scheduler, ask, pool(), Place::Pool, &mut seen)?.map(|taken| (taken, None)),
         Some(Binding::Account { account, fallback_to_pool }) => {
             let pinned = ask.snapshot.account(account).into_iter();
+            let pinned = pinned.map(|account| (account, account.priority));
             match from(scheduler, ask, pinned, Place::Pinned, &mut seen)? {
                 None if *fallback_to_pool => {
                     from(scheduler, ask, pool(), Place::Pool, &mut seen)?.map(|taken| (taken, None))
@@ -80,8 +81,11 @@ fn from_groups(
         let members = ask.snapshot.group(id).map_or(&[][..], |group| &group.members);
         let members = members
             .iter()
-            .filter_map(|account| ask.snapshot.account(account))
-            .filter(|account| account.family == ask.family);
+            .filter_map(|member| {
+                ask.snapshot.account(&member.account).map(|account| (account, member.priority))
+            })
+            .filter(|(account, _)| account.family == ask.family)
+            .map(|(account, priority)| (account, priority.unwrap_or(account.priority)));
         if let Some(taken) = from(scheduler, ask, members, Place::Group, seen)? {
             return Ok(Some((taken, Some(id.clone()))));
         }
@@ -92,13 +96,13 @@ fn from_groups(
 fn from<'a>(
     scheduler: &Scheduler,
     ask: &Ask<'_>,
-    accounts: impl Iterator<Item = &'a Arc<Account>>,
+    accounts: impl Iterator<Item = (&'a Arc<Account>, i32)>,
     place: Place,
     seen: &mut Seen,
 ) -> Result<Option<Taken>, Unchosen> {
     let mut free = FreeOnes::new();
     let mut bound = None;
-    for account in accounts {
+    for (account, priority) in accounts {
         if place != Place::Pinned && filter::reserved(account, place == Place::Group) {
             seen.considered.pass_over(account, Reason::Reserved);
             continue;
@@ -121,7 +125,7 @@ fn from<'a>(
         if is_bound {
             bound = Some(free.len());
         }
-        free.push((account, standing));
+        free.push((account, standing, priority));
     }
     let how = match (place, ask.session) {
         (Place::Pinned, _) => How::Pinned,
@@ -144,7 +148,7 @@ fn take(
 ) -> Option<Taken> {
     loop {
         let at = bound.take().or_else(|| rank::preferred(&free, ask.session, &scheduler.rotation))?;
-        let (account, standing) = free.swap_remove(at);
+        let (account, standing, _) = free.swap_remove(at);
         let Some(slot) = standing.take(account.max_concurrency, &scheduler.freed) else {
             seen.busy = true;
             seen.considered.pass_over(account, Reason::Busy);
@@ -153,7 +157,7 @@ fn take(
         if ask.session.is_none() {
             scheduler.rotation.chosen(account, &standing);
         }
-        for (other, _) in &free {
+        for (other, ..) in &free {
             seen.considered.pass_over(other, Reason::NotPreferred);
         }
         return Some((Arc::clone(account), slot, how));

@@ -15,8 +15,8 @@ use snapshot::Account;
 
 use crate::standing::Standing;
 
-/// An account that may serve, with its standing.
-pub(crate) type Free<'a> = (&'a Arc<Account>, Arc<Standing>);
+/// An account that may serve, with its standing and its priority in the place where it was found.
+pub(crate) type Free<'a> = (&'a Arc<Account>, Arc<Standing>, i32);
 
 /// Those that may serve.
 pub(crate) type FreeOnes<'a> = SmallVec<[Free<'a>; 8]>;
@@ -50,11 +50,11 @@ pub(crate) fn preferred(
     session: Option<&SessionId>,
     rotation: &Rotation,
 ) -> Option<usize> {
-    let best = free.iter().map(|(account, _)| account.priority).min()?;
-    let among = free.iter().enumerate().filter(|(_, (account, _))| account.priority == best);
+    let best = free.iter().map(|(_, _, priority)| *priority).min()?;
+    let among = free.iter().enumerate().filter(|(_, (_, _, priority))| *priority == best);
     match session {
         Some(session) => {
-            let scored = among.map(|(at, (account, _))| {
+            let scored = among.map(|(at, (account, ..))| {
                 (at, session.rendezvous(account.id.as_str(), account.weight), account)
             });
             scored
@@ -65,7 +65,7 @@ pub(crate) fn preferred(
     }
 }
 
-fn by_load((a, a_standing): &Free<'_>, (b, b_standing): &Free<'_>, rotation: &Rotation) -> Ordering {
+fn by_load((a, a_standing, _): &Free<'_>, (b, b_standing, _): &Free<'_>, rotation: &Rotation) -> Ordering {
     let load = |standing: &Standing, other: &Account| {
         u64::from(standing.in_flight()) * u64::from(other.weight.max(1))
     };

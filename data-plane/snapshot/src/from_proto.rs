@@ -12,7 +12,7 @@ use proto::{
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use crate::{
-    Account, Availability, Binding, ControlLoss, Group, Hash, Key, ModelRule, Network, Pattern,
+    Account, Availability, Binding, ControlLoss, Group, Hash, Key, Member, ModelRule, Network, Pattern,
     PlatformFacts, Queue, Scheme, Settings, UnknownPrice, settings,
 };
 
@@ -226,9 +226,13 @@ pub(crate) fn group(wire: &node::GroupEntry) -> Result<Group, Why> {
     if wire.id.is_empty() {
         return Err("it has no id".into());
     }
-    let mut members: Vec<_> = wire.members.iter().map(|id| id.as_str().into()).collect();
-    members.sort_unstable();
-    members.dedup();
+    let member = |id: &String| Member {
+        account: id.as_str().into(),
+        priority: wire.priorities.get(id).copied().filter(|priority| *priority > 0),
+    };
+    let mut members: Vec<_> = wire.members.iter().map(member).collect();
+    members.sort_unstable_by(|a, b| a.account.cmp(&b.account));
+    members.dedup_by(|a, b| a.account == b.account);
     Ok(Group { id: wire.id.as_str().into(), name: wire.name.clone(), members, source: Source::of(wire) })
 }
 

@@ -17,7 +17,7 @@ mod snapshot;
 
 pub use account::{Account, Availability, Facts, PlatformFacts};
 pub use from_proto::Refused;
-pub use group::Group;
+pub use group::{Group, Member};
 pub use handle::{Applied, ApplyError, Handle};
 pub use key::{Binding, Hash, Key, Life, ModelRule, Queue, Scheme};
 pub use network::Network;

@@ -651,7 +651,7 @@ pub struct AccountEntry {
     pub state_generation: u64,
 }
 /// A named set of accounts.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GroupEntry {
     /// Group id.
     #[prost(string, tag = "1")]
@@ -662,6 +662,9 @@ pub struct GroupEntry {
     /// Member account ids.
     #[prost(string, repeated, tag = "3")]
     pub members: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Priority within the group, by account id; one that is not named has its account's own.
+    #[prost(map = "string, int32", tag = "4")]
+    pub priorities: ::std::collections::HashMap<::prost::alloc::string::String, i32>,
 }
 /// What a node must know of the settings.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -475,6 +475,53 @@ pub struct Candidate {
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
 }
+/// A named set of accounts of one platform family, to which keys can be bound.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Group {
+    /// Server-given id (UUID).
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Display name, 1 to 100 characters.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Free text, at most 500 characters.
+    #[prost(string, tag = "3")]
+    pub description: ::prost::alloc::string::String,
+    /// Platform family of its members: `claude`, `gemini` or `openai` (`codex` is understood for it). Given on creation, never changed.
+    #[prost(string, tag = "4")]
+    pub family: ::prost::alloc::string::String,
+    /// Its members in order, at most 1000. Writing it replaces the whole list.
+    #[prost(message, repeated, tag = "5")]
+    pub members: ::prost::alloc::vec::Vec<GroupMember>,
+    /// When it was made.
+    #[prost(message, optional, tag = "20")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last changed.
+    #[prost(message, optional, tag = "21")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Version of this record; send it back on update to refuse overwriting someone else's change.
+    #[prost(string, tag = "25")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// An account in a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupMember {
+    /// The account.
+    #[prost(string, tag = "1")]
+    pub account_id: ::prost::alloc::string::String,
+    /// Priority within this group: lower is preferred, 1 to 100; 0: the account's own.
+    #[prost(int32, tag = "2")]
+    pub priority: i32,
+    /// The account's name. Output only.
+    #[prost(string, tag = "3")]
+    pub account_name: ::prost::alloc::string::String,
+    /// The account's platform. Output only.
+    #[prost(string, tag = "4")]
+    pub platform: ::prost::alloc::string::String,
+    /// The account's status. Output only.
+    #[prost(string, tag = "5")]
+    pub status: ::prost::alloc::string::String,
+}
 /// A relay key: what a client presents. The secret itself is never stored, only its hash.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Key {

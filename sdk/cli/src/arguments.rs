@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{account, audit, key, login, node, request, settings, stats, token},
+    commands::{account, audit, group, key, login, node, request, settings, stats, token},
     output::Format,
 };
 
@@ -46,6 +46,9 @@ pub enum Command {
     /// Upstream accounts
     #[command(subcommand)]
     Account(Box<account::Command>),
+    /// Groups of accounts, to which keys can be bound
+    #[command(subcommand)]
+    Group(Box<group::Command>),
     /// Kinds of upstream accounts, with the credentials they take
     #[command(subcommand)]
     Platform(account::PlatformCommand),

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod group;
 pub mod key;
 pub mod login;
 pub mod node;
@@ -96,6 +97,7 @@ async fn dispatch(context: &Context, command: Command, profile: &str) -> Result<
         Command::Whoami => login::whoami(context).await,
         Command::Key(command) => key::run(context, *command).await,
         Command::Account(command) => account::run(context, *command).await,
+        Command::Group(command) => group::run(context, *command).await,
         Command::Platform(command) => account::platforms(context, command).await,
         Command::Stats(command) => stats::run(context, command).await,
         Command::Request(command) => request::run(context, command).await,

@@ -89,8 +89,14 @@ impl Keys {
                     }
                 }
                 for group in &binding.groups {
-                    let found = self.records.find::<Group>(group).await?.is_some();
-                    wrong.require(found, &path, format!("there is no group `{group}`"));
+                    match self.records.find::<Group>(group).await? {
+                        Some(found) => wrong.require(
+                            found.value.family == *family,
+                            &path,
+                            format!("the group `{group}` is of the family `{}`", found.value.family),
+                        ),
+                        None => wrong.add(&path, format!("there is no group `{group}`")),
+                    }
                 }
             }
         }

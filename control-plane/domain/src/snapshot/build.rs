@@ -87,7 +87,12 @@ pub fn account(account: &Account, mut groups: Vec<String>) -> node::AccountEntry
 
 /// A group.
 pub fn group(group: &Group) -> node::GroupEntry {
-    node::GroupEntry { id: group.id.clone(), name: group.name.clone(), members: group.members.clone() }
+    node::GroupEntry {
+        id: group.id.clone(),
+        name: group.name.clone(),
+        members: group.members.clone(),
+        priorities: group.priorities.iter().map(|(id, priority)| (id.clone(), *priority as i32)).collect(),
+    }
 }
 
 /// The settings, with defaults filled in: nodes know none.

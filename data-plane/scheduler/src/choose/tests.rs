@@ -50,7 +50,9 @@ fn world(accounts: Vec<AccountEntry>, binding: Option<AccountBinding>) -> World 
     let group = GroupEntry {
         id: "g".into(),
         name: "g".into(),
-        members: members.map(|account| account.id.clone()).collect(),
+        members: members.clone().map(|account| account.id.clone()).collect(),
+        // An account of weight 99 goes first in its group, whatever its own priority.
+        priorities: members.filter(|a| a.weight == 99).map(|a| (a.id.clone(), 1)).collect(),
     };
     let key = KeyEntry {
         id: "k".into(),
@@ -262,6 +264,21 @@ fn bindings_of_keys_are_followed_with_and_without_fallback() {
     let mut tried = world(accounts(), group(false));
     tried.tried = vec!["m".into()];
     assert_eq!(tried.refused().considered.count(Reason::Tried), 1);
+}
+
+#[test]
+fn a_priority_within_the_group_is_above_the_accounts_own() {
+    let (mut a, mut b) = (account("a"), account("b"));
+    (a.priority, a.groups) = (1, vec!["g".into()]);
+    (b.priority, b.weight, b.groups) = (90, 99, vec!["g".into()]);
+    let binding = AccountBinding { groups: vec!["g".into()], ..AccountBinding::default() };
+    let grouped = world(vec![a.clone(), b.clone()], Some(binding)).choose().unwrap();
+    assert_eq!((grouped.account.id.as_str(), grouped.group.as_ref().map(|g| g.as_str())), ("b", Some("g")));
+    assert_eq!(
+        world(vec![a, b], None).choose().unwrap().account.id.as_str(),
+        "a",
+        "in the pool its own counts"
+    );
 }
 
 #[test]

@@ -46,9 +46,15 @@ pub struct Fields {
     /// How long it lives from its first request, such as 30d
     #[arg(long, value_name = "DURATION")]
     expires_after_first_use: Option<String>,
-    /// The account that serves a family, as FAMILY=ACCOUNT; again for more
+    /// The account that serves a family, as FAMILY=ACCOUNT; again for more, `--account ""` for the pool
     #[arg(long = "account", value_name = "FAMILY=ACCOUNT")]
     accounts: Option<Vec<String>>,
+    /// Groups that serve a family, as FAMILY=GROUP,GROUP in the order in which they are tried; again for more families
+    #[arg(long = "group", value_name = "FAMILY=GROUP[,GROUP…]")]
+    groups: Option<Vec<String>>,
+    /// Whether the pool may serve when neither the account nor a group of `--account` and `--group` can
+    #[arg(long)]
+    fallback_to_pool: bool,
 }
 
 impl Fields {
@@ -79,9 +85,12 @@ impl Fields {
             (None, None) => None,
         };
         set(&mut paths, "expiration", expiration, |value| key.expiration = value);
-        if let Some(accounts) = self.accounts {
-            key.account_binding = bindings(given(accounts))?;
+        if self.accounts.is_some() || self.groups.is_some() {
+            let (accounts, groups) = (self.accounts.unwrap_or_default(), self.groups.unwrap_or_default());
+            key.account_binding = bindings(given(accounts), given(groups), self.fallback_to_pool)?;
             paths.push("account_binding".into());
+        } else if self.fallback_to_pool {
+            return Err(Usage("--fallback-to-pool goes with --account or --group".into()).into());
         }
         Ok(paths)
     }
@@ -104,13 +113,34 @@ fn rule(mode: &str, patterns: Option<Vec<String>>) -> Option<Option<ModelRule>> 
     Some((!patterns.is_empty()).then(|| ModelRule { mode: mode.into(), patterns }))
 }
 
-fn bindings(list: Vec<String>) -> Result<HashMap<String, AccountBinding>, Usage> {
-    let binding = |text: String| {
-        let (family, account) =
-            text.split_once('=').ok_or_else(|| Usage(format!("--account {text:?}: write FAMILY=ACCOUNT")))?;
-        Ok((family.to_owned(), AccountBinding { account: account.to_owned(), ..AccountBinding::default() }))
+fn bindings(
+    accounts: Vec<String>,
+    groups: Vec<String>,
+    fallback_to_pool: bool,
+) -> Result<HashMap<String, AccountBinding>, Usage> {
+    let mut bindings = HashMap::new();
+    let mut bind = |flag: &str, text: &str, bound: fn(&str) -> AccountBinding| {
+        let (family, whom) =
+            text.split_once('=').ok_or_else(|| Usage(format!("{flag} {text:?}: write FAMILY=ID")))?;
+        let binding = AccountBinding { fallback_to_pool, ..bound(whom) };
+        match bindings.insert(family.to_owned(), binding) {
+            None => Ok(()),
+            Some(_) => Err(Usage(format!("{flag} {text:?}: {family} is bound twice"))),
+        }
     };
-    list.into_iter().map(binding).collect()
+    for text in accounts {
+        bind("--account", &text, |id| AccountBinding {
+            account: id.to_owned(),
+            ..AccountBinding::default()
+        })?;
+    }
+    for text in groups {
+        bind("--group", &text, |ids| AccountBinding {
+            groups: ids.split(',').map(|id| id.trim().to_owned()).collect(),
+            ..AccountBinding::default()
+        })?;
+    }
+    Ok(bindings)
 }
 
 fn fixed_end(text: &str) -> Result<Option<Expiration>, Usage> {
@@ -185,5 +215,17 @@ mod tests {
         assert_eq!(key.expiration.unwrap().duration.unwrap().seconds, 30 * 86_400);
         assert!(apply(&["--expires", "soon"]).is_err());
         assert!(apply(&["--account", "claude"]).is_err());
+    }
+
+    #[test]
+    fn accounts_and_groups_that_serve() {
+        let line = ["--group", "claude=g1,g2", "--account", "gemini=a", "--fallback-to-pool"];
+        let (key, paths) = apply(&line).unwrap();
+        assert_eq!(paths, ["account_binding"]);
+        assert_eq!(key.account_binding["claude"].groups, ["g1", "g2"]);
+        assert!(key.account_binding["gemini"].fallback_to_pool);
+        assert_eq!(key.account_binding["gemini"].account, "a");
+        assert!(apply(&["--fallback-to-pool"]).is_err());
+        assert!(apply(&["--group", "claude=g", "--account", "claude=a"]).is_err());
     }
 }
