@@ -102,8 +102,7 @@ async fn serve(
         tried: Vec::new(),
     };
     let body = Kept::new(taken.pieces);
-    let wanted =
-        Wanted { body: &body, model, model_span: peek.model_span.as_ref(), secret, deadline: Instant::now() };
+    let wanted = Wanted { body: &body, model, peek: &peek, secret, deadline: Instant::now() };
     attempts(life, search, wanted).await
 }
 

@@ -7,6 +7,7 @@ use domain::Account;
 use platforms::{AccountView, BodyPlan, Platform};
 use proto::rules::verdict::Verdict;
 use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
 
 /// What came of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,14 +47,20 @@ pub async fn probe(http: &Http, account: &Account, model: &str, now_ms: i64) -> 
         user_agent: &account.user_agent,
         model_mapping: &account.model_mapping,
     };
-    let prepared = match platform.probe(&view, model) {
+    let mut prepared = match platform.probe(&view, model, now_ms) {
         Ok(prepared) => prepared,
         Err(error) => return failed("refused", error.to_string(), model),
     };
-    let body = match prepared.body {
-        BodyPlan::Replace(body) => body,
-        BodyPlan::AsIs | BodyPlan::Splice { .. } => bytes::Bytes::new(),
+    let body = match &prepared.body {
+        BodyPlan::Replace(body) => body.clone(),
+        BodyPlan::AsIs | BodyPlan::Splices(_) => bytes::Bytes::new(),
     };
+    if prepared.to_sign {
+        let digest = Sha256::digest(&body).into();
+        if let Err(error) = platform.sign(&view, &mut prepared, &digest, now_ms) {
+            return failed("refused", error.to_string(), model);
+        }
+    }
     let mut request = http::Request::new(body);
     *request.method_mut() = prepared.method;
     *request.uri_mut() = prepared.uri;

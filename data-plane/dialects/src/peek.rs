@@ -5,12 +5,15 @@
 //! is written with escapes) or that differs from a known one in case only. The relay's `read` step calls it.
 
 mod digests;
+mod members;
 mod place;
 mod sink;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
+
+pub use members::{Member, Members};
 
 use crate::{
     Dialect,
@@ -76,6 +79,8 @@ pub struct Peek {
     pub model: Option<String>,
     /// Where `model`'s value stands in the whole body, its quotes included: what a mapping splices over.
     pub model_span: Option<Range<usize>>,
+    /// Where the top-level members stand that a platform may have to take out or put others beside.
+    pub members: Members,
     /// `stream`.
     pub stream: Option<bool>,
     /// The cap on output tokens (`max_tokens`, `max_completion_tokens`, `max_output_tokens`; the greater one).

@@ -50,6 +50,27 @@ pub struct Field {
     pub kind: FieldKind,
     /// Whether an account without it is refused.
     pub required: bool,
+    /// Whether it stays with the control plane: nodes get what it is exchanged for.
+    pub withheld: bool,
+}
+
+impl Field {
+    /// An optional field of a kind.
+    pub const fn new(name: &'static str, kind: FieldKind, label: &'static str, help: &'static str) -> Self {
+        Self { name, label, help, kind, required: false, withheld: false }
+    }
+
+    /// The same, without which an account is refused.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// The same, which no node gets.
+    #[must_use]
+    pub const fn withheld(self) -> Self {
+        Self { withheld: true, ..self }
+    }
 }
 
 impl From<&Field> for CredentialField {

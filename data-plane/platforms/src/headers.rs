@@ -19,6 +19,13 @@ pub fn forward(call: &Call<'_>) -> HeaderMap {
     filter(call, |name| !(is_hop(name) || is_credential(name) || is_trail(name) || is_ours_to_set(name)))
 }
 
+/// The client's headers that go on to the upstream, but for these.
+pub fn forward_but(call: &Call<'_>, left_out: impl Fn(&str) -> bool) -> HeaderMap {
+    filter(call, |name| {
+        !(is_hop(name) || is_credential(name) || is_trail(name) || is_ours_to_set(name) || left_out(name))
+    })
+}
+
 /// Of the client's headers that may go on, only these.
 pub fn forward_only(call: &Call<'_>, names: &[&str]) -> HeaderMap {
     filter(call, |name| names.contains(&name) && !is_credential(name))

@@ -3,18 +3,28 @@
 //! later OAuth and refresh) use the same folder.
 
 mod anthropic_like;
+mod azure_openai;
 mod ccr;
 mod claude_console;
 pub mod credentials;
+mod gemini_api;
+mod gemini_like;
 pub mod headers;
 pub mod mapping;
+mod openai;
+mod openai_like;
 pub mod platform;
 #[cfg(test)]
 mod recorded;
 pub mod registry;
+mod request;
 pub mod seen;
+pub mod unwrap;
 pub mod url;
 
 pub use credentials::{Field, FieldKind, Violation};
-pub use platform::{AccountView, BodyPlan, Call, Credentials, Info, Platform, PrepareError, Prepared};
+pub use platform::{
+    AccountView, BodyPlan, Call, Credentials, Info, Platform, PrepareError, Prepared, Splice,
+};
 pub use seen::Seen;
+pub use unwrap::{NotWrapped, Unwrap};

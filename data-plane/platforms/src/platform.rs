@@ -3,18 +3,20 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use bytes::Bytes;
-use dialects::{Dialect, Operation};
+use dialects::{Dialect, Operation, peek::Peek};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use proto::{
     rules::failure,
     types::{CredentialField, PlatformInfo},
 };
 use secrecy::SecretString;
+use smallvec::SmallVec;
 
 use crate::{
     credentials::{self, Field, Violation},
     mapping,
     seen::Seen,
+    unwrap::Unwrap,
 };
 
 /// Secret values by credential field.
@@ -31,8 +33,10 @@ pub struct Info {
     pub family: &'static str,
     /// The service that multipliers speak of.
     pub service: &'static str,
-    /// The dialect it speaks.
+    /// The dialect it is best spoken to in.
     pub dialect: Dialect,
+    /// Others that it speaks as well.
+    pub also: &'static [Dialect],
     /// Address of accounts that state none; empty: an account must state one.
     pub default_base_url: &'static str,
     /// What an account must and may bring.
@@ -73,11 +77,18 @@ pub struct AccountView<'a> {
     pub model_mapping: &'a BTreeMap<String, String>,
 }
 
-/// A request as the relay got it.
+/// A request as the relay got it, or as it was converted: what is said of the body is said of the one that is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
+    /// The body's dialect: one that the platform speaks.
+    pub dialect: Dialect,
     /// What it asks for.
     pub operation: Operation,
+    /// The word in the client's path that says more than the operation does, such as `batchEmbedContents` or `compact`;
+    /// empty: none.
+    pub verb: &'a str,
+    /// Whether the answer is to come as a stream of events.
+    pub stream: bool,
     /// The client's method.
     pub method: &'a Method,
     /// The client's query string, without `?`.
@@ -86,10 +97,21 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// The relay key as the client presented it: whatever carries it is left out.
     pub relay_secret: Option<&'a str>,
-    /// The model that the body asks for.
+    /// The model that is asked for, by the body or the path.
     pub model: Option<&'a str>,
-    /// Where its name stands in the body, quotes included.
-    pub model_span: Option<&'a Range<usize>>,
+    /// What was seen in the body.
+    pub peek: &'a Peek,
+    /// Unix milliseconds.
+    pub now_ms: i64,
+}
+
+/// Bytes of a body that are left out, and what stands in their place; an empty range only puts in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// Which bytes of the client's body.
+    pub range: Range<usize>,
+    /// What stands there instead.
+    pub with: Bytes,
 }
 
 /// What becomes of the client's body.
@@ -97,23 +119,33 @@ pub struct Call<'a> {
 pub enum BodyPlan {
     /// It goes as it came.
     AsIs,
-    /// It goes as it came, but for these bytes of it.
-    Splice {
-        /// Which bytes of the client's body are left out.
-        range: Range<usize>,
-        /// What stands in their place.
-        with: Bytes,
-    },
+    /// It goes as it came, but for these places: in order, none within another.
+    Splices(SmallVec<[Splice; 2]>),
     /// It goes not; this one does (of probes).
     Replace(Bytes),
 }
 
 impl BodyPlan {
+    /// The body but for one place.
+    pub fn splice(range: Range<usize>, with: impl Into<Bytes>) -> Self {
+        Self::splices([Splice { range, with: with.into() }])
+    }
+
+    /// The body but for these places, in any order (those at one place in the order given); as it is where there are
+    /// none.
+    pub fn splices(splices: impl IntoIterator<Item = Splice>) -> Self {
+        let mut splices: SmallVec<[Splice; 2]> = splices.into_iter().collect();
+        splices.sort_by_key(|splice| (splice.range.start, splice.range.end));
+        if splices.is_empty() { Self::AsIs } else { Self::Splices(splices) }
+    }
+
     /// The length of what is sent, where the client's body has `length` bytes.
     pub fn length(&self, length: u64) -> u64 {
         match self {
             Self::AsIs => length,
-            Self::Splice { range, with } => length - range.len() as u64 + with.len() as u64,
+            Self::Splices(splices) => splices
+                .iter()
+                .fold(length, |length, splice| length - splice.range.len() as u64 + splice.with.len() as u64),
             Self::Replace(body) => body.len() as u64,
         }
     }
@@ -133,6 +165,8 @@ pub struct Prepared {
     pub body: BodyPlan,
     /// The model as sent, after mapping; empty: the request names none.
     pub model_sent: String,
+    /// Whether [`Platform::sign`] must see it with its body's digest before it is sent.
+    pub to_sign: bool,
 }
 
 /// Why no request could be made of a call. The account is at fault, unless said.
@@ -147,6 +181,9 @@ pub enum PrepareError {
     /// The account's address is none.
     #[error("the account's base url is not usable: {0}")]
     BadAddress(&'static str),
+    /// The model's name cannot stand in an address.
+    #[error("the model's name cannot stand in an address")]
+    BadModel,
     /// This platform has nothing for that operation.
     #[error("the platform does not offer {0}")]
     Unsupported(Operation),
@@ -171,11 +208,36 @@ pub trait Platform: Send + Sync {
     /// When the account or the platform cannot serve it.
     fn prepare(&self, account: &AccountView<'_>, call: &Call<'_>) -> Result<Prepared, PrepareError>;
 
+    /// The dialect in which to ask an account for a model, where a client speaks `wanted`: that one wherever the
+    /// platform speaks it, since then nothing need be converted.
+    fn dialect(&self, _account: &AccountView<'_>, wanted: Dialect, _model: &str) -> Dialect {
+        if self.info().also.contains(&wanted) { wanted } else { self.info().dialect }
+    }
+
+    /// Signs a request that says that it is [`Prepared::to_sign`], once its body is known.
+    ///
+    /// # Errors
+    /// When the account cannot sign it.
+    fn sign(
+        &self,
+        _account: &AccountView<'_>,
+        _prepared: &mut Prepared,
+        _body_sha256: &[u8; 32],
+        _now_ms: i64,
+    ) -> Result<(), PrepareError> {
+        Ok(())
+    }
+
     /// A small request by which to see whether an account works with a model.
     ///
     /// # Errors
     /// When the account cannot serve it.
-    fn probe(&self, account: &AccountView<'_>, model: &str) -> Result<Prepared, PrepareError>;
+    fn probe(&self, account: &AccountView<'_>, model: &str, now_ms: i64) -> Result<Prepared, PrepareError>;
+
+    /// What turns an answer's body into the platform's dialect, where it does not come in it.
+    fn unwrap(&self, _status: StatusCode, _headers: &HeaderMap) -> Option<Box<dyn Unwrap>> {
+        None
+    }
 
     /// What of an answer's headers goes to the client.
     fn response_headers(&self, account: &AccountView<'_>, headers: &HeaderMap) -> HeaderMap;

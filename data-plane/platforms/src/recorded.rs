@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use dialects::{Dialect, Operation, peek};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
+use sha2::Digest as _;
 
 use crate::platform::{AccountView, BodyPlan, Call, Credentials, Platform, Prepared};
 
@@ -14,6 +15,18 @@ use crate::platform::{AccountView, BodyPlan, Call, Credentials, Platform, Prepar
 struct Pair {
     account: Account,
     operation: String,
+    /// The body's dialect; empty: the platform's own.
+    #[serde(default)]
+    dialect: String,
+    #[serde(default)]
+    verb: String,
+    /// As the path says; else as the body does.
+    stream: Option<bool>,
+    /// As the path says; else as the body does.
+    model: Option<String>,
+    /// Unix milliseconds of the request.
+    #[serde(default)]
+    now_ms: i64,
     client: Request,
     upstream: Upstream,
     answer: Option<Answer>,
@@ -81,7 +94,16 @@ fn sorted(headers: &HeaderMap) -> Vec<(String, String)> {
 pub(crate) fn sent(body: &[u8], plan: &BodyPlan) -> Vec<u8> {
     let sent = match plan {
         BodyPlan::AsIs => body.to_vec(),
-        BodyPlan::Splice { range, with } => [&body[..range.start], with, &body[range.end..]].concat(),
+        BodyPlan::Splices(splices) => {
+            let (mut sent, mut at) = (Vec::new(), 0);
+            for splice in splices {
+                sent.extend_from_slice(&body[at..splice.range.start]);
+                sent.extend_from_slice(&splice.with);
+                at = splice.range.end;
+            }
+            sent.extend_from_slice(&body[at..]);
+            sent
+        }
         BodyPlan::Replace(with) => with.to_vec(),
     };
     assert_eq!(plan.length(body.len() as u64), sent.len() as u64);
@@ -130,19 +152,46 @@ fn check_pair(platform: &dyn Platform, pair: &Pair, name: &str) {
 fn prepare(platform: &dyn Platform, account: &AccountView<'_>, pair: &Pair) -> Prepared {
     let client = &pair.client;
     let (headers, method) = (headers(&client.headers), client.method.parse::<Method>().unwrap());
+    let dialect = Dialect::from_name(&pair.dialect).unwrap_or(platform.info().dialect);
     let peek = if client.body.is_empty() {
         peek::Peek::default()
     } else {
-        peek::peek(Dialect::AnthropicMessages, client.body.as_bytes()).unwrap()
+        peek::peek(dialect, client.body.as_bytes()).unwrap()
     };
     let call = Call {
+        dialect,
         operation: Operation::from_name(&pair.operation).unwrap(),
+        verb: &pair.verb,
+        stream: pair.stream.or(peek.stream).unwrap_or(false),
         method: &method,
         query: client.query.as_deref(),
         headers: &headers,
         relay_secret: client.relay_secret.as_deref(),
-        model: peek.model.as_deref(),
-        model_span: peek.model_span.as_ref(),
+        model: pair.model.as_deref().or(peek.model.as_deref()),
+        peek: &peek,
+        now_ms: pair.now_ms,
     };
-    platform.prepare(account, &call).unwrap()
+    let mut prepared = platform.prepare(account, &call).unwrap();
+    if prepared.to_sign {
+        let digest = sha2::Sha256::digest(sent(client.body.as_bytes(), &prepared.body)).into();
+        platform.sign(account, &mut prepared, &digest, pair.now_ms).unwrap();
+    }
+    prepared
+}
+
+/// A call of an operation, without a model, by nobody in particular.
+pub(crate) fn call<'a>(operation: Operation, headers: &'a HeaderMap, peek: &'a peek::Peek) -> Call<'a> {
+    Call {
+        dialect: Dialect::AnthropicMessages,
+        operation,
+        verb: "",
+        stream: peek.stream.unwrap_or(false),
+        method: &Method::POST,
+        query: None,
+        headers,
+        relay_secret: None,
+        model: peek.model.as_deref(),
+        peek,
+        now_ms: 0,
+    }
 }

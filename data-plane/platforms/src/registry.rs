@@ -1,9 +1,15 @@
 //! All platforms. A new one is its folder and its line here.
 
-use crate::{ccr, claude_console, platform::Platform};
+use crate::{azure_openai, ccr, claude_console, gemini_api, openai, platform::Platform};
 
 /// In the order in which they are offered.
-static ALL: &[&dyn Platform] = &[&claude_console::ClaudeConsole, &ccr::Ccr];
+static ALL: &[&dyn Platform] = &[
+    &claude_console::ClaudeConsole,
+    &openai::Openai,
+    &gemini_api::GeminiApi,
+    &azure_openai::AzureOpenai,
+    &ccr::Ccr,
+];
 
 /// Other names that paths and imports may use.
 const ALIASES: &[(&str, &str)] = &[("claude", "claude-official"), ("codex", "openai-responses")];

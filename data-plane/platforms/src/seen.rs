@@ -1,13 +1,20 @@
-//! What an answer says, read for the failure table: the one place where Anthropic-like headers and bodies of errors are
-//! taken apart. It judges nothing; `proto::rules::failure` does.
+//! What an answer says, read for the failure table: the one place where headers and bodies of errors are taken apart,
+//! by kind of upstream. It judges nothing; `proto::rules::failure` does.
 
 use dialects::anthropic::error;
 use http::{HeaderMap, StatusCode};
 use proto::rules::{failure, family};
 
+mod google;
+mod openai;
 #[cfg(test)]
 mod tests;
 mod when;
+pub mod windows;
+
+pub use google::google_like;
+pub use openai::openai_like;
+pub use windows::Window;
 
 /// What was seen of an answer. Owned, since texts come out of escaped JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,11 +31,25 @@ pub struct Seen {
     pub reset_at_ms: Option<i64>,
     /// The model family that the answer limits.
     pub family: Option<String>,
+    /// How far the subscription's usage windows are used up, where the answer tells: of successes too.
+    pub windows: Vec<Window>,
     /// Unix milliseconds at which it was seen.
     pub now_ms: i64,
 }
 
 impl Seen {
+    /// Status, error and what the answer asks to wait, as all upstreams tell them.
+    fn read(status: StatusCode, headers: &HeaderMap, body_head: &[u8], now_ms: i64) -> Self {
+        let mut seen = Self { status: status.as_u16(), now_ms, ..Self::default() };
+        if !status.is_success() {
+            let found = error::read(body_head);
+            seen.error_type = found.error_type;
+            seen.error_message = found.message;
+            seen.retry_after_ms = when::retry_after(headers, now_ms);
+        }
+        seen
+    }
+
     /// The same, as the failure table reads it.
     pub fn view(&self) -> failure::Seen<'_> {
         failure::Seen {
@@ -54,16 +75,10 @@ impl Seen {
 
 /// Reads an answer of an upstream that speaks Anthropic's dialect, or nearly.
 pub fn anthropic_like(status: StatusCode, headers: &HeaderMap, body_head: &[u8], now_ms: i64) -> Seen {
-    let mut seen = Seen { status: status.as_u16(), now_ms, ..Seen::default() };
-    if !status.is_success() {
-        let found = error::read(body_head);
-        seen.error_type = found.error_type;
-        seen.error_message = found.message;
-    }
+    let mut seen = Seen::read(status, headers, body_head, now_ms);
     let limited = status == StatusCode::TOO_MANY_REQUESTS;
-    seen.retry_after_ms = when::retry_after(headers, now_ms)
-        .or_else(|| limited.then(|| when::exhausted_bucket(headers, now_ms)).flatten());
     if limited {
+        seen.retry_after_ms = seen.retry_after_ms.or_else(|| when::exhausted_bucket(headers, now_ms));
         seen.reset_at_ms = when::unified_reset(headers);
         let claim =
             text(headers, "anthropic-ratelimit-unified-representative-claim").and_then(claimed_family);

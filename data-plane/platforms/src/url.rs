@@ -39,9 +39,46 @@ pub fn base(address: &str) -> Result<&str, &'static str> {
 pub fn under_v1(address: &str, path: &str, query: Option<&str>) -> Result<Uri, &'static str> {
     let base = base(address)?;
     let base = base.strip_suffix("/v1/messages").or_else(|| base.strip_suffix("/v1")).unwrap_or(base);
+    joined(&format!("{base}/v1"), path, query)
+}
+
+/// The address for a path under a version of an API (`v1beta`). Bases may hold the version already.
+///
+/// # Errors
+/// As [`base`].
+pub fn under(address: &str, version: &str, path: &str, query: Option<&str>) -> Result<Uri, &'static str> {
+    let base = base(address)?;
+    let base = base.strip_suffix("/models").unwrap_or(base);
+    let place = if versioned(base) { base.to_owned() } else { format!("{base}/{version}") };
+    joined(&place, path, query)
+}
+
+/// The address for a path of an OpenAI-like API. Most live under `/v1`, some under a version of their own
+/// (`/api/paas/v4`, `/v1beta/openai`): a base that holds a version is meant as it is. People also give the whole path of
+/// an endpoint, which means the same.
+///
+/// # Errors
+/// As [`base`].
+pub fn under_version(address: &str, path: &str, query: Option<&str>) -> Result<Uri, &'static str> {
+    const ENDPOINTS: [&str; 3] = ["/chat/completions", "/responses", "/embeddings"];
+    let base = base(address)?;
+    let base = ENDPOINTS.iter().find_map(|endpoint| base.strip_suffix(endpoint)).unwrap_or(base);
+    let place = if versioned(base) { base.to_owned() } else { format!("{base}/v1") };
+    joined(&place, path, query)
+}
+
+/// Whether a path holds the version of an API, such as `v1`, `v4` or `v1beta`.
+fn versioned(base: &str) -> bool {
+    let path = base.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+    path.split('/').any(|part| {
+        part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    })
+}
+
+fn joined(place: &str, path: &str, query: Option<&str>) -> Result<Uri, &'static str> {
     let query = query.filter(|query| !query.is_empty());
     let mark = if query.is_some() { "?" } else { "" };
-    let text = format!("{base}/v1/{path}{mark}{}", query.unwrap_or_default());
+    let text = format!("{place}/{path}{mark}{}", query.unwrap_or_default());
     text.parse().map_err(|_| "does not make a valid address")
 }
 

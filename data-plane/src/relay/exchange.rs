@@ -6,11 +6,12 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use dialects::{
     gate::{FirstEvent, Gate},
+    peek::Peek,
     tap::{UsageTap, is_event_stream},
 };
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use platforms::{AccountView, BodyPlan, Call, Platform, Prepared, Seen};
+use platforms::{AccountView, Call, Platform, Prepared, Seen};
 use proto::rules::{failure, verdict::Verdict};
 use scheduler::Choice;
 use secrecy::ExposeSecret as _;
@@ -25,8 +26,10 @@ use super::{
 use crate::metrics::Reason;
 
 mod body;
+mod source;
 
 pub use body::Kept;
+pub use source::Source;
 
 /// The head of an error's body that is looked at, bytes.
 const ERROR_HEAD: usize = 64 * 1024;
@@ -50,7 +53,7 @@ pub struct Answered {
     /// Pieces that came before it was known to be one.
     pub held: Vec<Bytes>,
     /// The rest.
-    pub body: Answer,
+    pub body: Source,
     /// Reads its usage; none: it has none.
     pub tap: Option<UsageTap>,
     /// Whether it is a stream of events.
@@ -71,8 +74,8 @@ pub struct Wanted<'a> {
     pub body: &'a Kept,
     /// Model asked for.
     pub model: &'a str,
-    /// Where it stands in the body.
-    pub model_span: Option<&'a std::ops::Range<usize>>,
+    /// What was seen in the body.
+    pub peek: &'a Peek,
     /// The key as it was presented.
     pub secret: Option<&'a str>,
     /// When the first event must have come.
@@ -96,7 +99,7 @@ pub async fn attempt(
             return Ok(Attempted::Failed(failed::unusable()));
         }
     };
-    let (route, request) = match address(&account, prepared, wanted.body) {
+    let (route, request) = match address(platform, &account, prepared, wanted.body) {
         Ok(addressed) => addressed,
         Err(why) => {
             tracing::warn!(account = %account.id, why, "an account cannot be reached");
@@ -146,13 +149,17 @@ fn prepare(
         .ok_or_else(|| "its platform is not known to this release".to_owned())?;
     let head = &life.asked.head;
     let call = Call {
+        dialect: life.asked.dialect,
         operation: life.asked.operation,
+        verb: "",
+        stream: life.streaming,
         method: &head.method,
         query: head.uri.query(),
         headers: &head.headers,
         relay_secret: wanted.secret,
         model: Some(wanted.model).filter(|model| !model.is_empty()),
-        model_span: wanted.model_span,
+        peek: wanted.peek,
+        now_ms: process::clock::unix_ms(),
     };
     let prepared = platform.prepare(&view(account), &call).map_err(|error| error.to_string())?;
     Ok((platform, prepared))
@@ -171,18 +178,24 @@ pub fn view(account: &Account) -> AccountView<'_> {
 /// A request with the model as sent.
 type Addressed = (Arc<Route>, (Request<Pieces>, String));
 
-fn address(account: &Account, prepared: Prepared, kept: &Kept) -> Result<Addressed, String> {
+fn address(
+    platform: &dyn Platform,
+    account: &Account,
+    mut prepared: Prepared,
+    kept: &Kept,
+) -> Result<Addressed, String> {
     let target = Target::of(&prepared.uri).map_err(|error| error.to_string())?;
     let proxy = match &account.proxy_url {
         None => None,
         Some(url) => Some(Arc::new(Proxy::parse(url.expose_secret()).map_err(|error| error.to_string())?)),
     };
-    let body = match prepared.body {
-        BodyPlan::AsIs => kept.whole(),
-        BodyPlan::Splice { range, with } => kept.spliced(range, with),
-        BodyPlan::Replace(bytes) => Pieces::from(bytes),
-    };
-    let mut request = Request::new(body);
+    let body = kept.by(std::mem::replace(&mut prepared.body, platforms::BodyPlan::AsIs));
+    if prepared.to_sign {
+        let now_ms = process::clock::unix_ms();
+        let signed = platform.sign(&view(account), &mut prepared, &body.sha256(), now_ms);
+        signed.map_err(|error| error.to_string())?;
+    }
+    let mut request = Request::new(body.pieces());
     *request.method_mut() = prepared.method;
     *request.uri_mut() = prepared.uri;
     *request.headers_mut() = prepared.headers;
@@ -213,7 +226,12 @@ async fn answered(
     account: &Arc<Account>,
     response: http::Response<Answer>,
 ) -> Attempted {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    let wrapping = platform.unwrap(head.status, &head.headers);
+    if let Some(wrapping) = &wrapping {
+        // From here on the answer is what comes out.
+        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(wrapping.content_type()));
+    }
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let upstream_request_id =
         text("request-id").or(text("x-request-id")).unwrap_or_default().chars().take(128).collect();
@@ -223,7 +241,7 @@ async fn answered(
         status: head.status,
         headers: HeaderMap::new(),
         held: Vec::new(),
-        body,
+        body: Source::new(body, wrapping),
         tap: None,
         is_stream,
         is_plain: encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity")),

@@ -13,11 +13,10 @@ use http::{Response, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use proto::rules::verdict::Verdict;
 use tokio::time::Sleep;
-use upstream::Answer;
 
 use super::{
     error::Refusal,
-    exchange::{self, Answered},
+    exchange::{self, Answered, Source},
     respond::{self, Body, BrokeOff},
     settle::{Ended, Settlement, Usage},
 };
@@ -29,7 +28,7 @@ mod read_on;
 pub struct Relayed {
     held: std::vec::IntoIter<Bytes>,
     held_bytes: u64,
-    answer: Option<Answer>,
+    answer: Option<Source>,
     life: Option<Box<Settlement>>,
     tap: Option<UsageTap>,
     silence: Silence,
@@ -178,7 +177,7 @@ impl Relayed {
     /// Settles as soon as the upstream's end is known, which may be with the last piece: the record is written before
     /// that piece goes out.
     fn settle_if_over(&mut self) {
-        let over = self.answer.as_ref().is_some_and(Answer::is_end_stream);
+        let over = self.answer.as_ref().is_some_and(Source::is_end_stream);
         if over
             && self.end == End::Open
             && let Some(event) = self.settle_at_end()

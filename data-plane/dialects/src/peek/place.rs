@@ -30,6 +30,8 @@ pub(super) enum Slot {
     System,
     Messages(&'static str),
     Tools,
+    /// Of interest only by where it stands.
+    Noted,
     Content,
     Text,
     Cache,
@@ -47,6 +49,8 @@ const ANTHROPIC: Keys = &[
     ("system", Slot::System),
     ("messages", Slot::Messages("messages")),
     ("tools", Slot::Tools),
+    ("anthropic_version", Slot::Noted),
+    ("anthropic_beta", Slot::Noted),
 ];
 const CHAT: Keys = &[
     ("model", Slot::Model),
@@ -57,6 +61,7 @@ const CHAT: Keys = &[
     ("prompt_cache_key", Slot::CacheKey),
     ("messages", Slot::Messages("messages")),
     ("tools", Slot::Tools),
+    ("stream_options", Slot::Noted),
 ];
 const RESPONSES: Keys = &[
     ("model", Slot::Model),
@@ -67,6 +72,7 @@ const RESPONSES: Keys = &[
     ("instructions", Slot::System),
     ("input", Slot::Messages("input")),
     ("tools", Slot::Tools),
+    ("store", Slot::Noted),
 ];
 const GEMINI: Keys = &[("contents", Slot::Messages("contents")), ("tools", Slot::Tools)];
 

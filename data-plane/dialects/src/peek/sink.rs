@@ -110,9 +110,11 @@ impl PeekSink {
                 return Err(PeekError::RepeatedKey { key: Some(keys[index].0), at: self.started });
             }
             self.known_keys |= bit;
+            self.found.members.key(self.started, Some(keys[index].0));
             return Ok(());
         }
         self.slot = Slot::Other;
+        self.found.members.key(self.started, None);
         if let Some((key, _)) = keys.iter().find(|(key, _)| key.as_bytes().eq_ignore_ascii_case(&self.taken))
         {
             return Err(PeekError::AmbiguousKey { key, at: self.started });
@@ -232,6 +234,7 @@ impl Sink for PeekSink {
                 return Err(PeekError::NotAnObject);
             }
             self.places.push(Place::Top);
+            self.found.members.begin(at);
         } else if let Some((place, slot)) = self.value() {
             match place.inner(slot, object) {
                 Some(inner) => {
@@ -245,7 +248,7 @@ impl Sink for PeekSink {
         Ok(())
     }
 
-    fn close(&mut self, _end: usize) -> Result<(), PeekError> {
+    fn close(&mut self, end: usize) -> Result<(), PeekError> {
         if let Some(place) = self.place() {
             match place {
                 Place::SystemPart => self.made.end_part(),
@@ -255,6 +258,9 @@ impl Sink for PeekSink {
             self.places.pop();
         }
         self.depth -= 1;
+        if self.depth == 1 {
+            self.found.members.value_ended(end);
+        }
         Ok(())
     }
 
@@ -317,6 +323,9 @@ impl Sink for PeekSink {
         if text == Text::Key {
             return self.key(place);
         }
+        if place == Place::Top {
+            self.found.members.value_ended(end);
+        }
         let slot = if place.is_array() { Slot::Element } else { self.slot };
         match (text, slot) {
             (Text::String, slot) => self.string_ended(place, slot, end),
@@ -325,9 +334,12 @@ impl Sink for PeekSink {
         }
     }
 
-    fn literal(&mut self, literal: Literal, at: usize, _end: usize) -> Result<(), PeekError> {
+    fn literal(&mut self, literal: Literal, at: usize, end: usize) -> Result<(), PeekError> {
         if self.depth == 0 {
             return Err(PeekError::NotAnObject);
+        }
+        if self.depth == 1 {
+            self.found.members.value_ended(end);
         }
         match (self.value(), literal) {
             (Some((_, Slot::Stream)), Literal::True) => self.found.stream = Some(true),

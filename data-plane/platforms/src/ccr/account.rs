@@ -4,9 +4,9 @@ use dialects::Dialect;
 use http::{HeaderMap, header};
 
 use crate::{
-    anthropic_like,
     credentials::{Field, FieldKind},
     platform::{AccountView, Info, PrepareError},
+    request,
 };
 
 const KEY: &str = "api_key";
@@ -17,6 +17,7 @@ pub(super) const INFO: Info = Info {
     family: "claude",
     service: "ccr",
     dialect: Dialect::AnthropicMessages,
+    also: &[],
     default_base_url: "",
     fields: &[Field {
         name: KEY,
@@ -24,6 +25,7 @@ pub(super) const INFO: Info = Info {
         help: "The key that the router's own configuration names (APIKEY).",
         kind: FieldKind::Secret,
         required: true,
+        withheld: false,
     }],
     models: &[],
     notice: "Usage is what the router reports; some routers report less than they used.",
@@ -31,7 +33,7 @@ pub(super) const INFO: Info = Info {
 
 /// Adds the account's credential, the only one that a request carries.
 pub(super) fn authorise(headers: &mut HeaderMap, account: &AccountView<'_>) -> Result<(), PrepareError> {
-    let key = anthropic_like::credential(account, KEY)?;
-    headers.insert(header::AUTHORIZATION, anthropic_like::bearer(key, KEY)?);
+    let key = request::credential(account, KEY)?;
+    headers.insert(header::AUTHORIZATION, request::bearer(key, KEY)?);
     Ok(())
 }

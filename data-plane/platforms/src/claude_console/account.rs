@@ -4,9 +4,10 @@ use dialects::Dialect;
 use http::{HeaderMap, header};
 
 use crate::{
-    anthropic_like::{self, API_KEY},
+    anthropic_like::API_KEY,
     credentials::{Field, FieldKind},
     platform::{AccountView, Info, PrepareError},
+    request,
 };
 
 const KEY: &str = "api_key";
@@ -18,6 +19,7 @@ pub(super) const INFO: Info = Info {
     family: "claude",
     service: "claude",
     dialect: Dialect::AnthropicMessages,
+    also: &[],
     default_base_url: "https://api.anthropic.com",
     fields: &[
         Field {
@@ -26,6 +28,7 @@ pub(super) const INFO: Info = Info {
             help: "An API key from the Claude Console (sk-ant-…), or the key of a gateway that speaks its API.",
             kind: FieldKind::Secret,
             required: true,
+            withheld: false,
         },
         Field {
             name: AUTH,
@@ -33,6 +36,7 @@ pub(super) const INFO: Info = Info {
             help: "auto: in x-api-key if the key starts with sk-ant-, else as Authorization: Bearer.",
             kind: FieldKind::Choice(&["auto", "x-api-key", "bearer"]),
             required: false,
+            withheld: false,
         },
     ],
     models: &[
@@ -54,16 +58,16 @@ pub(super) const INFO: Info = Info {
 
 /// Adds the account's credential, the only one that a request carries.
 pub(super) fn authorise(headers: &mut HeaderMap, account: &AccountView<'_>) -> Result<(), PrepareError> {
-    let key = anthropic_like::credential(account, KEY)?;
-    let as_header = match anthropic_like::credential(account, AUTH) {
+    let key = request::credential(account, KEY)?;
+    let as_header = match request::credential(account, AUTH) {
         Ok("x-api-key") => true,
         Ok("bearer") => false,
         _ => key.starts_with("sk-ant-"),
     };
     if as_header {
-        headers.insert(API_KEY, anthropic_like::sensitive(key, KEY)?);
+        headers.insert(API_KEY, request::sensitive(key, KEY)?);
     } else {
-        headers.insert(header::AUTHORIZATION, anthropic_like::bearer(key, KEY)?);
+        headers.insert(header::AUTHORIZATION, request::bearer(key, KEY)?);
     }
     Ok(())
 }

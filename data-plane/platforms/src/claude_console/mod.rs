@@ -26,7 +26,7 @@ impl Platform for ClaudeConsole {
         request::prepare(account, call)
     }
 
-    fn probe(&self, account: &AccountView<'_>, model: &str) -> Result<Prepared, PrepareError> {
+    fn probe(&self, account: &AccountView<'_>, model: &str, _now_ms: i64) -> Result<Prepared, PrepareError> {
         request::probe(account, model)
     }
 

@@ -2,13 +2,11 @@
 //! by [`headers::forward`], `accept-encoding: identity`, `anthropic-version` where the client names none, the account's
 //! user agent if it has one, and the model's name if the account maps it.
 
-use http::{HeaderMap, HeaderValue, header};
-
 use super::account;
 use crate::{
     anthropic_like, headers,
     platform::{AccountView, BodyPlan, Call, PrepareError, Prepared},
-    url,
+    request, url,
 };
 use dialects::Operation;
 
@@ -18,17 +16,31 @@ pub(super) fn prepare(account: &AccountView<'_>, call: &Call<'_>) -> Result<Prep
     let mut headers = headers::forward(call);
     anthropic_like::complete(&mut headers, account);
     account::authorise(&mut headers, account)?;
-    let (body, model_sent) = anthropic_like::body(account, call);
-    Ok(Prepared { method: anthropic_like::method(call.operation), uri, headers, body, model_sent })
+    let model_sent = request::model_sent(account, call);
+    let body = request::named_in_body(call, &model_sent);
+    Ok(Prepared {
+        method: anthropic_like::method(call.operation),
+        uri,
+        headers,
+        body,
+        model_sent,
+        to_sign: false,
+    })
 }
 
 pub(super) fn probe(account: &AccountView<'_>, model: &str) -> Result<Prepared, PrepareError> {
     let uri = anthropic_like::uri(&account::INFO, account, Operation::Messages, None)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut headers = request::of_our_own();
     anthropic_like::complete(&mut headers, account);
     account::authorise(&mut headers, account)?;
     let model_sent = crate::mapping::apply(account.model_mapping, model).into_owned();
     let body = BodyPlan::Replace(anthropic_like::probe_body(&model_sent));
-    Ok(Prepared { method: anthropic_like::method(Operation::Messages), uri, headers, body, model_sent })
+    Ok(Prepared {
+        method: anthropic_like::method(Operation::Messages),
+        uri,
+        headers,
+        body,
+        model_sent,
+        to_sign: false,
+    })
 }

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use dialects::Operation;
-use http::Method;
 
 use super::*;
 use crate::{Credentials, recorded};
@@ -23,7 +22,7 @@ fn with_key(key: &str) -> Credentials {
 #[test]
 fn a_probe_is_the_smallest_request_of_the_platform_itself() {
     account(&with_key("sk-ant-1"), |view| {
-        let probe = ClaudeConsole.probe(view, "claude-haiku-4-5").unwrap();
+        let probe = ClaudeConsole.probe(view, "claude-haiku-4-5", 0).unwrap();
         assert_eq!(probe.uri, "https://api.anthropic.com/v1/messages");
         assert_eq!(probe.headers["x-api-key"], "sk-ant-1");
         assert!(probe.headers["x-api-key"].is_sensitive());
@@ -38,16 +37,8 @@ fn a_probe_is_the_smallest_request_of_the_platform_itself() {
 
 #[test]
 fn what_an_account_lacks_is_named_without_its_value() {
-    let headers = HeaderMap::new();
-    let call = Call {
-        operation: Operation::Messages,
-        method: &Method::POST,
-        query: None,
-        headers: &headers,
-        relay_secret: None,
-        model: None,
-        model_span: None,
-    };
+    let (headers, peek) = (HeaderMap::new(), Default::default());
+    let call = recorded::call(Operation::Messages, &headers, &peek);
     account(&Credentials::new(), |view| {
         assert_eq!(ClaudeConsole.prepare(view, &call).err(), Some(PrepareError::NoCredential("api_key")));
     });

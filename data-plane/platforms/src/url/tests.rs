@@ -35,3 +35,18 @@ fn a_query_loses_its_credentials_only() {
     assert_eq!(without_credentials(None, None), None);
     assert_eq!(kept("a=%zz&b=%").as_deref(), Some("a=%zz&b=%"));
 }
+
+#[test]
+fn a_base_that_holds_a_version_is_meant_as_it_is() {
+    let made = |base: &str| under_version(base, "chat/completions", None).unwrap().to_string();
+    for base in ["https://a.b", "https://a.b/", "https://a.b/v1", "https://a.b/v1/chat/completions"] {
+        assert_eq!(made(base), "https://a.b/v1/chat/completions");
+    }
+    assert_eq!(made("https://a.b/api/paas/v4"), "https://a.b/api/paas/v4/chat/completions");
+    assert_eq!(made("https://a.b/v1beta/openai/"), "https://a.b/v1beta/openai/chat/completions");
+    assert_eq!(made("https://v2.example"), "https://v2.example/v1/chat/completions");
+    assert_eq!(made("https://a.b/vendor"), "https://a.b/vendor/v1/chat/completions");
+    let gemini = |base: &str| under(base, "v1beta", "models", Some("a=b")).unwrap().to_string();
+    assert_eq!(gemini("https://g"), "https://g/v1beta/models?a=b");
+    assert_eq!(gemini("https://g/v1/models"), "https://g/v1/models?a=b");
+}

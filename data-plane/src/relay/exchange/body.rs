@@ -3,6 +3,8 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use platforms::{BodyPlan, Splice};
+use sha2::{Digest as _, Sha256};
 use upstream::Pieces;
 
 /// The pieces as they came.
@@ -15,34 +17,58 @@ impl Kept {
         Self(pieces.into())
     }
 
-    /// All of it, as it came.
-    pub fn whole(&self) -> Pieces {
-        Pieces::new(Arc::clone(&self.0))
+    /// What is sent by a plan.
+    pub fn by(&self, plan: BodyPlan) -> Sent {
+        match plan {
+            BodyPlan::AsIs => Sent(Arc::clone(&self.0)),
+            BodyPlan::Splices(splices) => self.spliced(&splices),
+            BodyPlan::Replace(bytes) => Sent(Arc::from([bytes])),
+        }
     }
 
-    /// All of it, with other bytes in the place of a range: the pieces on both sides are the same ones.
-    pub fn spliced(&self, range: Range<usize>, with: Bytes) -> Pieces {
-        let mut pieces = Vec::with_capacity(self.0.len() + 2);
-        let (mut at, mut with) = (0, Some(with));
+    /// All of it, with other bytes in the places of ranges: the pieces on all sides are the same ones.
+    fn spliced(&self, splices: &[Splice]) -> Sent {
+        let mut pieces = Vec::with_capacity(self.0.len() + 2 * splices.len());
+        let mut at = 0;
+        for splice in splices {
+            self.copy(at..splice.range.start, &mut pieces);
+            pieces.push(splice.with.clone());
+            at = splice.range.end;
+        }
+        self.copy(at..usize::MAX, &mut pieces);
+        Sent(pieces.into())
+    }
+
+    /// Adds what of the pieces lies in a range.
+    fn copy(&self, range: Range<usize>, to: &mut Vec<Bytes>) {
+        let mut at = 0;
         for piece in self.0.iter() {
             let (start, end) = (at, at + piece.len());
             at = end;
-            let before = range.start.clamp(start, end) - start;
-            let after = range.end.clamp(start, end) - start;
-            if before > 0 {
-                pieces.push(piece.slice(..before));
-            }
-            if range.start < end
-                && let Some(with) = with.take()
-            {
-                pieces.push(with);
-            }
-            if after < piece.len() {
-                pieces.push(piece.slice(after..));
+            let from = range.start.clamp(start, end) - start;
+            let until = range.end.clamp(start, end) - start;
+            if from < until {
+                to.push(piece.slice(from..until));
             }
         }
-        pieces.extend(with);
-        Pieces::new(pieces.into())
+    }
+}
+
+/// A body as it is sent.
+#[derive(Debug)]
+pub struct Sent(Arc<[Bytes]>);
+
+impl Sent {
+    /// Its SHA-256, for those who sign.
+    pub fn sha256(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        self.0.iter().for_each(|piece| digest.update(piece));
+        digest.finalize().into()
+    }
+
+    /// The same, to be sent.
+    pub fn pieces(self) -> Pieces {
+        if self.0.iter().all(Bytes::is_empty) { Pieces::none() } else { Pieces::new(self.0) }
     }
 }
 
@@ -76,10 +102,16 @@ mod tests {
                 at = cut;
             }
             let kept = Kept::new(pieces);
-            prop_assert_eq!(joined(kept.whole()), body.clone());
+            prop_assert_eq!(joined(kept.by(BodyPlan::AsIs).pieces()), body.clone());
             let (start, end) = (range.0.min(range.1).min(body.len()), range.0.max(range.1).min(body.len()));
-            let expected = [&body[..start], &with, &body[end..]].concat();
-            prop_assert_eq!(joined(kept.spliced(start..end, with.into())), expected);
+            let expected = [b"<", &body[..start], &with, &body[end..], b">"].concat();
+            let around = |at: usize, with: &'static [u8]| Splice { range: at..at, with: with.into() };
+            let within = Splice { range: start..end, with: with.into() };
+            let plan = BodyPlan::splices([around(0, b"<"), within, around(body.len(), b">")]);
+            prop_assert_eq!(plan.length(body.len() as u64), expected.len() as u64);
+            let sent = kept.by(plan);
+            prop_assert_eq!(sent.sha256(), <[u8; 32]>::from(Sha256::digest(&expected)));
+            prop_assert_eq!(joined(sent.pieces()), expected);
         }
     }
 }
