@@ -169,7 +169,7 @@ async fn nginx(bed: &Bed, program: &Path) -> Result<Target> {
     std::fs::create_dir_all(&folder)?;
     let place = folder.display();
     let config = format!(
-        "daemon off; worker_processes 1; pid {place}/pid; error_log {place}/error.log;\n\
+        "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;\n\
          events {{ worker_connections 8192; }}\n\
          http {{ access_log off; client_max_body_size 64m; client_body_temp_path {place}/b; proxy_temp_path {place}/p;\n\
            fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u; scgi_temp_path {place}/s;\n\
