@@ -184,6 +184,8 @@ impl Lease {
             return None;
         }
         self.taken += 1;
+        // Needed, if not used yet: a request that has to wait for another meter too must find this one's unit again.
+        self.used_at = now;
         Some(Unit { stamp: self.stamp })
     }
 

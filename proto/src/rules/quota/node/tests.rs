@@ -55,6 +55,20 @@ fn a_window_ends_for_the_node_no_later_than_for_the_store() {
     assert!(lease.collect(3, 1, 60_000).want.is_some(), "and the next one is asked for");
 }
 
+/// Two meters that had both rested gave each other's units back for ever: whoever waited for one lost the other.
+#[test]
+fn a_unit_that_was_taken_is_kept_for_a_while_however_long_the_lease_had_rested() {
+    for meter in [Meter::Requests, Meter::Concurrency] {
+        let mut lease = leased(meter, 1);
+        let (window, ends_in) = if meter == Meter::Requests { ("w:1", 40_000) } else { ("", 0) };
+        lease.on_grant(answered(2, 20_000), &grant(window, 1, ends_in), 20_001);
+        let unit = lease.take(20_002).unwrap();
+        lease.cancel(unit);
+        assert_eq!(lease.collect(3, 0, 20_003).report.map_or(0, |report| report.returned), 0, "{meter:?}");
+        assert!(lease.take(20_500).is_some(), "{meter:?}");
+    }
+}
+
 #[test]
 fn what_is_overtaken_or_of_another_life_is_not_believed() {
     let mut lease = leased(Meter::Requests, 5);
