@@ -1,4 +1,4 @@
-//! Counters of usage: which rows a record adds to, and reading them back as sums. Ingestion calls [`add`]; the
+//! Counters of usage: which rows a record adds to, and reading them back as sums. Ingestion fills a [`Tally`]; the
 //! statistics service calls [`read`] (points of a chart), [`totals`], [`top`] and [`last_used`].
 //!
 //! A row is one thing over one time, `<step>/<begin>/<dimension>/<id>`, kept once in each partition; a read sums the
@@ -15,7 +15,7 @@ use proto::types::Retention;
 
 pub use cover::Range;
 pub use fields::{Share, merge};
-pub use increments::{UNKNOWN_MODEL, add, began_ms};
+pub use increments::{Tally, UNKNOWN_MODEL, began_ms};
 pub use names::{Bucket, Dimension, Step};
 pub use read::{Order, Point, Top, last_used, read, top, totals};
 

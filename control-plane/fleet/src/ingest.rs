@@ -123,11 +123,12 @@ impl Ingest {
         let (zone, retention) = (settings.zone(), retention(&settings));
         let now_ms = self.store.now_ms();
         let mut apply = empty(epoch, partition, run, now_ms);
+        let mut tally = counters::Tally::new(&zone, &retention, now_ms);
         let mut dead = 0;
         for spooled in run {
             match read(spooled) {
                 Ok(record) => {
-                    counters::add(&mut apply, &record, &zone, &retention, now_ms);
+                    tally.count(&record);
                     apply.entries.extend(records::entries(&record, &spooled.record, now_ms));
                 }
                 Err(why) => {
@@ -136,6 +137,7 @@ impl Ingest {
                 }
             }
         }
+        tally.write(&mut apply);
         (apply, dead)
     }
 }

@@ -1,4 +1,6 @@
-//! What one usage record adds to which rows. Pure: the same record always adds the same.
+//! What usage records add to which rows. Pure: the same records always add the same.
+
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::tz::TimeZone;
 use proto::types::{Attempt, Retention, UsageRecord};
@@ -6,36 +8,80 @@ use store::Apply;
 
 use super::{Bucket, Dimension, Share, Step, fields, kept_for_ms};
 
+const MINUTE_MS: i64 = 60_000;
 /// Longest model or tag name that gets a row of its own, bytes.
 const NAME_LIMIT: usize = 128;
 /// What requests for models that nobody knows and that used nothing are counted under: a client that asks for ten
 /// thousand invented names must not make ten thousand rows.
 pub const UNKNOWN_MODEL: &str = "(unknown)";
 
-/// Adds what a record counts to an apply. Rows whose retention has passed at `now_ms` are left out.
-pub fn add(apply: &mut Apply, record: &UsageRecord, zone: &TimeZone, retention: &Retention, now_ms: i64) {
-    let at_ms = began_ms(record).unwrap_or(now_ms);
-    let expiry = |bucket: &Bucket| Some(bucket.end_ms()? + kept_for_ms(bucket.step, retention)?);
-    let buckets: Vec<(Bucket, Option<i64>)> = Step::ALL
-        .into_iter()
-        .map(|step| Bucket::holding(step, at_ms, zone))
-        .map(|bucket| (expiry(&bucket), bucket))
-        .filter(|(expires, _)| expires.is_none_or(|expires| expires > now_ms))
-        .map(|(expires, bucket)| (bucket, expires))
-        .collect();
-    for (dimension, id, share) in shares(record) {
-        for (bucket, expires) in &buckets {
-            if !dimension.steps().contains(&bucket.step) {
-                continue;
-            }
-            let row = bucket.row(dimension, &id);
+/// What records count, gathered before any row is named: most records of one batch fall into the same rows, and naming
+/// those costs more than adding to them.
+pub struct Tally<'s> {
+    zone: &'s TimeZone,
+    retention: &'s Retention,
+    now_ms: i64,
+    /// By minute (zones differ by whole minutes): what was counted of what.
+    minutes: BTreeMap<i64, HashMap<(Dimension, String), Counted>>,
+}
+
+/// What was counted of one thing within one minute.
+#[derive(Default)]
+struct Counted {
+    add: Vec<(&'static str, i64)>,
+    last_used_ms: i64,
+}
+
+impl<'s> Tally<'s> {
+    /// Of nothing yet. Rows whose retention has passed at `now_ms` will be left out.
+    pub fn new(zone: &'s TimeZone, retention: &'s Retention, now_ms: i64) -> Self {
+        Self { zone, retention, now_ms, minutes: BTreeMap::new() }
+    }
+
+    /// Counts a record.
+    pub fn count(&mut self, record: &UsageRecord) {
+        let at_ms = began_ms(record).unwrap_or(self.now_ms);
+        let used_ms = at_ms.min(self.now_ms).max(0);
+        let minute = self.minutes.entry(at_ms.div_euclid(MINUTE_MS)).or_default();
+        for (dimension, id, share) in shares(record) {
+            let counted = minute.entry((dimension, id)).or_default();
+            counted.last_used_ms = counted.last_used_ms.max(used_ms);
             for (field, by) in share.fields() {
-                apply.add(&row, *expires, field, by);
-            }
-            if bucket.step == Step::Total && dimension.keeps_last_use() {
-                apply.raise(&row, None, fields::LAST_USED, at_ms.min(now_ms).max(0));
+                match counted.add.iter_mut().find(|(known, _)| *known == field) {
+                    Some((_, sum)) => *sum = sum.saturating_add(by),
+                    None => counted.add.push((field, by)),
+                }
             }
         }
+    }
+
+    /// Adds all of it to an apply.
+    pub fn write(self, apply: &mut Apply) {
+        for (minute, things) in &self.minutes {
+            let buckets = self.buckets(minute * MINUTE_MS);
+            for ((dimension, id), counted) in things {
+                let steps = dimension.steps();
+                for (bucket, expires) in buckets.iter().filter(|(bucket, _)| steps.contains(&bucket.step)) {
+                    let row = bucket.row(*dimension, id);
+                    apply.add_all(&row, *expires, &counted.add);
+                    if bucket.step == Step::Total && dimension.keeps_last_use() {
+                        apply.raise(&row, None, fields::LAST_USED, counted.last_used_ms);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The rows' times that hold an instant, with when each may be forgotten.
+    fn buckets(&self, at_ms: i64) -> Vec<(Bucket, Option<i64>)> {
+        let expiry = |bucket: &Bucket| Some(bucket.end_ms()? + kept_for_ms(bucket.step, self.retention)?);
+        Step::ALL
+            .into_iter()
+            .map(|step| Bucket::holding(step, at_ms, self.zone))
+            .map(|bucket| (expiry(&bucket), bucket))
+            .filter(|(expires, _)| expires.is_none_or(|expires| expires > self.now_ms))
+            .map(|(expires, bucket)| (bucket, expires))
+            .collect()
     }
 }
 

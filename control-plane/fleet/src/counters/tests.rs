@@ -41,9 +41,18 @@ fn record() -> UsageRecord {
     }
 }
 
-fn rows(record: &UsageRecord) -> BTreeMap<(String, String), i64> {
+/// What records add when they are counted together.
+fn tallied(records: &[UsageRecord], now_ms: i64) -> Apply {
+    let (zone, retention) = (shanghai(), Retention::default());
+    let mut tally = Tally::new(&zone, &retention, now_ms);
+    records.iter().for_each(|record| tally.count(record));
     let mut apply = Apply::default();
-    add(&mut apply, record, &shanghai(), &Retention::default(), AT);
+    tally.write(&mut apply);
+    apply
+}
+
+fn rows(record: &UsageRecord) -> BTreeMap<(String, String), i64> {
+    let apply = tallied(std::slice::from_ref(record), AT);
     let fields = |(row, change): (String, RowChange)| {
         change.add.into_iter().map(move |(field, by)| ((row.clone(), field), by))
     };
@@ -82,10 +91,34 @@ fn an_invented_model_gets_no_row_of_its_own() {
 }
 
 #[test]
+fn records_counted_together_add_what_they_add_one_by_one() {
+    let records: Vec<UsageRecord> = (0..40_i64)
+        .map(|n| {
+            let mut one = record();
+            one.key_id = format!("k{}", n % 3);
+            // Over minutes, an hour and a day.
+            one.started_at = Some(Timestamp { seconds: AT / 1000 - n * 1_700, nanos: 0 });
+            one.attempts[1] = attempt("a2", if n % 5 == 0 { "interrupted" } else { "ok" }, n, 100 * n);
+            one
+        })
+        .collect();
+    let mut one_by_one = Apply::default();
+    for record in &records {
+        for (name, change) in tallied(std::slice::from_ref(record), AT).rows {
+            let add: Vec<_> = change.add.iter().map(|(field, by)| (field.as_str(), *by)).collect();
+            one_by_one.add_all(&name, change.expires_at_ms, &add);
+            for (field, value) in change.raise {
+                one_by_one.raise(&name, None, &field, value);
+            }
+        }
+    }
+    assert_eq!(tallied(&records, AT).rows, one_by_one.rows);
+}
+
+#[test]
 fn rows_that_retention_has_ended_are_not_written() {
     let late = AT + 40 * 86_400_000;
-    let mut apply = Apply::default();
-    add(&mut apply, &record(), &shanghai(), &Retention::default(), late);
+    let apply = tallied(&[record()], late);
     assert!(apply.rows.keys().all(|row| !row.starts_with("minute/") && !row.starts_with("hour/")));
     let day = &apply.rows["day/2026-11-21/overall/"];
     assert_eq!(

@@ -58,6 +58,15 @@ impl Apply {
         *value = value.saturating_add(amount);
     }
 
+    /// Adds to many fields of a row, which is looked for once. A row's first given expiry holds.
+    pub fn add_all(&mut self, row: &str, expires_at_ms: Option<i64>, amounts: &[(&str, i64)]) {
+        let add = &mut self.row(row, expires_at_ms).add;
+        for (field, amount) in amounts {
+            let value = entry(add, field);
+            *value = value.saturating_add(*amount);
+        }
+    }
+
     /// Raises a field of a row to at least `value` (0 to 2⁵³).
     pub fn raise(&mut self, row: &str, expires_at_ms: Option<i64>, field: &str, value: i64) {
         let held = entry(&mut self.row(row, expires_at_ms).raise, field);
