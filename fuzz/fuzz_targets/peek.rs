@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (step, body) = (usize::from(input.0 % 17) + 1, input.1);
-    for dialect in [Dialect::AnthropicMessages, Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::Gemini] {
+    for dialect in Dialect::ALL {
         let whole = peek::peek(dialect, body);
         let mut scanner = peek::Scanner::new(dialect);
         let pushed = body.chunks(step).try_for_each(|piece| scanner.push(piece));
@@ -22,6 +22,13 @@ fuzz_target!(|input: (u8, &[u8])| {
         match serde_json::from_slice::<serde_json::Value>(body) {
             Ok(value) => assert_eq!(whole.model.as_deref(), value["model"].as_str()),
             Err(error) => assert!(error.to_string().contains("recursion"), "taken, but no JSON: {error}"),
+        }
+        if let Some((span, with)) = &whole.usage_splice {
+            let spliced = [&body[..span.start], with.as_bytes(), &body[span.end..]].concat();
+            if let Ok(value) = serde_json::from_slice::<serde_json::Value>(&spliced) {
+                let asked = &value["stream_options"]["include_usage"];
+                assert!(*asked == true, "{asked}");
+            }
         }
         if let (Some(model), Some(span)) = (whole.model, whole.model_span) {
             let spliced: String = serde_json::from_slice(&body[span]).expect("the span is the model's JSON string");

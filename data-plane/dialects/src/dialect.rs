@@ -59,11 +59,13 @@ pub enum Operation {
     Embeddings,
     /// A conversation's next turn, in Gemini's form.
     GenerateContent,
+    /// What Gemini CLI asks of its own API beside conversations.
+    CodeAssist,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Messages,
         Self::CountTokens,
         Self::Models,
@@ -71,6 +73,7 @@ impl Operation {
         Self::Responses,
         Self::Embeddings,
         Self::GenerateContent,
+        Self::CodeAssist,
     ];
 
     /// The name in records and limits' scopes.
@@ -83,6 +86,7 @@ impl Operation {
             Self::Responses => "responses",
             Self::Embeddings => "embeddings",
             Self::GenerateContent => "generate_content",
+            Self::CodeAssist => "code_assist",
         }
     }
 
@@ -93,7 +97,7 @@ impl Operation {
 
     /// Whether an answer carries usage that is charged, so that an attempt needs an intent and a record.
     pub const fn is_charged(self) -> bool {
-        !matches!(self, Self::CountTokens | Self::Models)
+        !matches!(self, Self::CountTokens | Self::Models | Self::CodeAssist)
     }
 }
 

@@ -91,6 +91,27 @@ impl Kind {
     }
 }
 
+/// No message is kept longer than this.
+pub(crate) const MAX_MESSAGE: usize = 1024;
+
+/// What an upstream's error body or event says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Its type, status or code in words, whichever its dialect has.
+    pub error_type: Option<String>,
+    /// Its message, or what stands in its place; at most 1 KiB.
+    pub message: Option<String>,
+}
+
+/// A text that is not too long to be kept.
+pub(crate) fn bounded(mut text: String) -> String {
+    if text.len() > MAX_MESSAGE {
+        let end = (0..=MAX_MESSAGE).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
+
 /// The header that Anthropic's and OpenAI's clients heed before their own rules; its value is `true` or `false`.
 pub const SHOULD_RETRY: &str = "x-should-retry";
 

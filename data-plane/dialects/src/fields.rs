@@ -1,5 +1,6 @@
-//! Some top-level values of a JSON object that arrives in pieces, as they were written: so that of a whole answer only
-//! its usage, model and error are kept, never its text. What came before a document broke off counts.
+//! Some values of a JSON object that arrives in pieces, as they were written: so that of a whole answer only its usage,
+//! model and error are kept, never its text. They stand at the top (`usage`), or in an object there (`response.usage`).
+//! What came before a document broke off counts.
 
 use std::ops::Range;
 
@@ -26,6 +27,10 @@ struct Spans {
     wanted: &'static [&'static str],
     depth: u32,
     key: Vec<u8>,
+    /// The top-level key whose object has wanted values; empty: the last key is no such one.
+    outer: &'static str,
+    /// Whether its object passes now.
+    inside: bool,
     /// The wanted key whose value passes now, or last did.
     current: Option<usize>,
     /// Literals that ended in this piece, by wanted key: they are told only at their end, which may lie in another
@@ -36,10 +41,19 @@ struct Spans {
 }
 
 impl Fields {
-    /// A collector for these top-level keys. Of a repeated key the last value counts, as most readers have it.
+    /// A collector for these keys, `key` or `key.key`. Of a repeated key the last value counts, as most readers have it.
     pub fn new(wanted: &'static [&'static str]) -> Self {
         let found = vec![0..0; wanted.len()];
-        let spans = Spans { wanted, depth: 0, key: Vec::new(), current: None, literals: Vec::new(), found };
+        let spans = Spans {
+            wanted,
+            depth: 0,
+            key: Vec::new(),
+            outer: "",
+            inside: false,
+            current: None,
+            literals: Vec::new(),
+            found,
+        };
         Self { reader: Reader::default(), spans, values: vec![Vec::new(); wanted.len()] }
     }
 
@@ -83,14 +97,35 @@ impl Fields {
 }
 
 impl Spans {
+    /// Whether values at this depth may be wanted.
+    #[inline]
+    fn looks(&self) -> bool {
+        self.depth == 1 || (self.depth == 2 && self.inside)
+    }
+
     fn starts(&mut self, at: usize) {
-        if let (1, Some(index)) = (self.depth, self.current) {
+        if let (true, Some(index)) = (self.looks(), self.current) {
             self.found[index] = at..0;
         }
     }
 
+    /// A key has ended: which wanted one it is.
+    fn named(&mut self) {
+        let key = self.key.as_slice();
+        if self.depth == 2 {
+            let outer = self.outer;
+            self.current = self.wanted.iter().position(|wanted| {
+                wanted.split_once('.').is_some_and(|(first, then)| first == outer && then.as_bytes() == key)
+            });
+            return;
+        }
+        self.current = self.wanted.iter().position(|wanted| wanted.as_bytes() == key);
+        let firsts = self.wanted.iter().filter_map(|wanted| wanted.split_once('.'));
+        self.outer = firsts.map(|(first, _)| first).find(|first| first.as_bytes() == key).unwrap_or_default();
+    }
+
     fn ended(&mut self, end: usize) {
-        if self.depth == 1
+        if self.looks()
             && let Some(index) = self.current.take()
         {
             self.found[index].end = end;
@@ -101,7 +136,11 @@ impl Spans {
 impl Sink for Spans {
     type Error = Malformed;
 
-    fn open(&mut self, _container: Container, at: usize) -> Result<(), Malformed> {
+    fn open(&mut self, container: Container, at: usize) -> Result<(), Malformed> {
+        if self.depth == 1 && container == Container::Object && !self.outer.is_empty() {
+            self.inside = true;
+            self.current = None;
+        }
         self.starts(at);
         // The members of an array at the top have no keys, so none is ever current.
         self.depth += 1;
@@ -110,13 +149,16 @@ impl Sink for Spans {
 
     fn close(&mut self, end: usize) -> Result<(), Malformed> {
         self.depth -= 1;
+        if self.depth == 1 && std::mem::take(&mut self.inside) {
+            self.current = None;
+        }
         self.ended(end);
         Ok(())
     }
 
     #[inline]
     fn begin(&mut self, text: Text, at: usize) -> Result<Take, Malformed> {
-        if text == Text::Key && self.depth == 1 {
+        if text == Text::Key && self.looks() {
             self.key.clear();
             return Ok(Take::Decoded);
         }
@@ -135,8 +177,8 @@ impl Sink for Spans {
     #[inline]
     fn end(&mut self, text: Text, end: usize) -> Result<(), Malformed> {
         if text == Text::Key {
-            if self.depth == 1 {
-                self.current = self.wanted.iter().position(|wanted| wanted.as_bytes() == self.key);
+            if self.looks() {
+                self.named();
             }
         } else {
             self.ended(end);
@@ -146,7 +188,7 @@ impl Sink for Spans {
 
     fn literal(&mut self, literal: Literal, at: usize, end: usize) -> Result<(), Malformed> {
         self.starts(at);
-        if let (1, Some(index)) = (self.depth, self.current) {
+        if let (true, Some(index)) = (self.looks(), self.current) {
             self.literals.push((index, literal.spelling()));
         }
         self.ended(end);

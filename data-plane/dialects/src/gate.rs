@@ -2,9 +2,10 @@
 //! account. It judges; the pieces stay with the caller, who passes them on untouched once it says so.
 
 use crate::{
-    anthropic::events::{self, Event},
+    Dialect,
     decode::Decoder,
-    framing::sse::{self, Framer},
+    framing::{Framer, Framing, sse},
+    heard,
 };
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub enum Gate {
 /// Judges the beginning of one answer's stream.
 #[derive(Debug)]
 pub struct FirstEvent {
+    dialect: Dialect,
     decoder: Decoder,
     framer: Framer,
     held: usize,
@@ -42,10 +44,10 @@ pub struct FirstEvent {
 }
 
 impl FirstEvent {
-    /// A gate for a stream with this `content-encoding`.
-    pub fn new(content_encoding: Option<&str>) -> Self {
-        let (decoder, framer) = (Decoder::new(content_encoding), Framer::new(MAX_HELD));
-        Self { decoder, framer, held: 0, decoded: 0, judged: None }
+    /// A gate for a stream of this dialect and framing with this `content-encoding`.
+    pub fn new(dialect: Dialect, framing: Framing, content_encoding: Option<&str>) -> Self {
+        let (decoder, framer) = (Decoder::new(content_encoding), Framer::new(framing, MAX_HELD));
+        Self { dialect, decoder, framer, held: 0, decoded: 0, judged: None }
     }
 
     /// Judges with the next piece. After the first answer but [`Gate::Hold`], that answer stands.
@@ -54,12 +56,14 @@ impl FirstEvent {
             return judged.clone();
         }
         self.held += piece.len();
-        let (framer, decoded, judged) = (&mut self.framer, &mut self.decoded, &mut self.judged);
+        let (dialect, framer) = (self.dialect, &mut self.framer);
+        let (decoded, judged) = (&mut self.decoded, &mut self.judged);
         let readable = self.decoder.push(piece, |bytes| {
             *decoded += bytes.len();
+            let is_sse = matches!(framer, Framer::Sse(_));
             framer.push(bytes, |event| {
                 if judged.is_none() {
-                    *judged = judge(event);
+                    *judged = judge(dialect, is_sse, event);
                 }
             });
         });
@@ -76,14 +80,17 @@ impl FirstEvent {
     }
 }
 
-fn judge(event: sse::Event<'_>) -> Option<Gate> {
+fn judge(dialect: Dialect, is_sse: bool, event: sse::Event<'_>) -> Option<Gate> {
     let sse::Event::Whole(bytes) = event else { return Some(Gate::Release) };
-    match events::read(&sse::read(bytes)) {
-        Event::Nothing | Event::Ping => None,
-        Event::Error(found) => Some(Gate::Error {
+    let message =
+        if is_sse { sse::read(bytes) } else { sse::Message { event: None, data: Some(bytes.into()) } };
+    let heard = heard::hear(dialect, &message);
+    match heard.error {
+        Some(found) => Some(Gate::Error {
             error_type: found.error_type.unwrap_or_else(|| "error".into()),
             message: found.message.unwrap_or_default(),
         }),
-        _ => Some(Gate::Release),
+        None if heard.silent => None,
+        None => Some(Gate::Release),
     }
 }

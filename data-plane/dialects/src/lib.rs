@@ -7,12 +7,18 @@ pub mod decode;
 mod dialect;
 pub mod error;
 pub mod fields;
+mod figure;
 pub mod framing;
 pub mod gate;
+pub mod gemini;
+pub mod heard;
 pub mod json;
 pub mod models;
+pub mod openai_chat;
+pub mod openai_responses;
 pub mod peek;
 pub mod session;
 pub mod tap;
+pub mod usage;
 
 pub use dialect::{Dialect, Operation};

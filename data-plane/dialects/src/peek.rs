@@ -4,6 +4,7 @@
 //! It refuses what two readers could read differently: malformed JSON, a top-level key that comes twice (also when it
 //! is written with escapes) or that differs from a known one in case only. The relay's `read` step calls it.
 
+mod asking;
 mod digests;
 mod members;
 mod place;
@@ -89,6 +90,14 @@ pub struct Peek {
     pub user_id: Option<String>,
     /// `prompt_cache_key`.
     pub prompt_cache_key: Option<String>,
+    /// A session that the body names beside the API: `session_id`, `conversation_id`.
+    pub body_session: Option<String>,
+    /// State that an upstream keeps and the request builds on: `previous_response_id`, `conversation`.
+    pub kept_state: Option<KeptState>,
+    /// `store`: whether the upstream is to keep the answer, so that a later request can build on it.
+    pub store: Option<bool>,
+    /// What makes a chat stream tell its usage, where the body does not ask for it.
+    pub usage_splice: Option<Splice>,
     /// Whether `messages` (`input`, `contents`) is there, of the right type.
     pub has_messages: bool,
     /// How many elements it has; a text counts as one.
@@ -104,6 +113,12 @@ pub struct Peek {
     /// Bytes of the whole body.
     pub bytes: u64,
 }
+
+/// State that an upstream keeps: which field names it, and its id.
+pub type KeptState = (&'static str, String);
+
+/// Bytes of the body that other bytes are to stand for.
+pub type Splice = (Range<usize>, &'static str);
 
 /// Digests (SHA-256) of how a conversation starts, version 1's evidence of last resort in its order. Texts are
 /// digested as written, so a text written with other escapes is another one.

@@ -28,9 +28,12 @@ pub type Evidence = (&'static str, Vec<u8>);
 
 /// The session that a request belongs to; `None` when nothing tells.
 ///
-/// Order: Claude Code's own header, `metadata.user_id`'s session, other clients' headers, `prompt_cache_key`, then
-/// how the conversation starts ([`crate::peek::Anchors`]).
-pub fn identify(_dialect: Dialect, headers: &HeaderMap, peek: &Peek) -> Option<Evidence> {
+/// Order: state that an upstream keeps, Claude Code's own header, `metadata.user_id`'s session, other clients' headers, a
+/// session that the body names, `prompt_cache_key`, then how the conversation starts ([`crate::peek::Anchors`]).
+pub fn identify(dialect: Dialect, headers: &HeaderMap, peek: &Peek) -> Option<Evidence> {
+    if let Some(evidence) = kept_state(peek) {
+        return Some(evidence);
+    }
     let (first, others) = HEADERS.split_first()?;
     let (source, mut evidence) = header(headers, *first)
         .or_else(|| {
@@ -38,14 +41,30 @@ pub fn identify(_dialect: Dialect, headers: &HeaderMap, peek: &Peek) -> Option<E
             Some(("metadata.user_id", id.into_bytes()))
         })
         .or_else(|| others.iter().find_map(|&name| header(headers, name)))
+        .or_else(|| Some(("body_session", plausible(peek.body_session.as_deref()?)?.into())))
         .or_else(|| Some(("prompt_cache_key", plausible(peek.prompt_cache_key.as_deref()?)?.into())))
-        .or_else(|| anchor(peek))?;
+        .or_else(|| anchor(dialect, peek))?;
     if let Some(agent) = headers.get(AGENT).and_then(|value| value.to_str().ok()).and_then(plausible) {
         evidence.push(0);
         evidence.extend_from_slice(agent.as_bytes());
     }
     Some((source, evidence))
 }
+
+/// State that an upstream keeps and the request builds on: only the account that has it can serve (distribution, rule
+/// 21). The same evidence is made of an answer's id by [`kept_answer`], so that the next request finds its account.
+pub fn kept_state(peek: &Peek) -> Option<Evidence> {
+    let (field, id) = peek.kept_state.as_ref()?;
+    let source = if *field == PREVIOUS { PREVIOUS } else { "conversation" };
+    Some((source, plausible(id)?.into()))
+}
+
+/// The evidence by which a request will name an answer with this id.
+pub fn kept_answer(id: &str) -> Option<Evidence> {
+    Some((PREVIOUS, plausible(id)?.into()))
+}
+
+const PREVIOUS: &str = "previous_response_id";
 
 /// Whether the headers alone name the session, so that the body's texts need no digest.
 pub fn named_by_headers(headers: &HeaderMap) -> bool {
@@ -78,13 +97,14 @@ fn plausible(id: &str) -> Option<&str> {
     (!id.is_empty() && id.len() <= MAX_ID).then_some(id)
 }
 
-fn anchor(peek: &Peek) -> Option<Evidence> {
+/// Version 1's order for Claude's conversations. Of others' the first message tells more than a system text, which all
+/// conversations of an application share.
+fn anchor(dialect: Dialect, peek: &Peek) -> Option<Evidence> {
     let anchors = &peek.anchors;
-    [
-        ("cached_text", anchors.cached),
-        ("system_text", anchors.system),
-        ("first_message", anchors.first_message),
-    ]
-    .into_iter()
-    .find_map(|(source, digest)| Some((source, digest?.to_vec())))
+    let system = ("system_text", anchors.system);
+    let first = ("first_message", anchors.first_message);
+    let last = if dialect == Dialect::AnthropicMessages { [system, first] } else { [first, system] };
+    [("cached_text", anchors.cached), last[0], last[1]]
+        .into_iter()
+        .find_map(|(source, digest)| Some((source, digest?.to_vec())))
 }

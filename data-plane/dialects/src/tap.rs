@@ -4,12 +4,10 @@
 use http::HeaderMap;
 use proto::types::TokenUsage;
 
-use crate::{
-    Dialect,
-    anthropic::{error::Found, usage::Counts},
-    decode::Decoder,
-};
+use crate::{Dialect, decode::Decoder, error::Found, framing::Framing, usage::Counts};
 
+#[cfg(test)]
+mod dialects;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -25,10 +23,8 @@ pub struct UsageTap {
 
 #[derive(Debug)]
 enum Kind {
-    Stream(stream::Stream),
-    Whole(whole::Whole),
-    /// A dialect whose usage no platform of this release serves: bytes are counted, so that its records are estimates.
-    Bytes(u64),
+    Stream(Box<stream::Stream>),
+    Whole(Box<whole::Whole>),
 }
 
 /// What an answer said.
@@ -36,11 +32,13 @@ enum Kind {
 pub struct Tapped {
     /// Tokens, as far as they were said.
     pub usage: TokenUsage,
+    /// The answer's own id, by which a later request may name it.
+    pub answer_id: Option<String>,
     /// The model that served, as the answer names it.
     pub model: Option<String>,
     /// The service tier, as the answer names it.
     pub service_tier: Option<String>,
-    /// Whether the answer came to its own end: `message_stop`, or a whole document.
+    /// Whether the answer came to its own end: its last event, or a whole document.
     pub complete: bool,
     /// Whether the final figures came, rather than none or those of the start.
     pub usage_final: bool,
@@ -68,32 +66,36 @@ impl Tapped {
 }
 
 impl UsageTap {
-    /// A tap for a streamed answer.
-    pub fn stream(dialect: Dialect, content_encoding: Option<&str>) -> Self {
-        let kind = match dialect {
-            Dialect::AnthropicMessages => Kind::Stream(stream::Stream::new()),
-            _ => Kind::Bytes(0),
+    /// A tap for an answer of this dialect and framing.
+    pub fn new(dialect: Dialect, framing: Framing, content_encoding: Option<&str>) -> Self {
+        let kind = match framing {
+            Framing::Document => Kind::Whole(Box::new(whole::Whole::new(dialect))),
+            _ => Kind::Stream(Box::new(stream::Stream::new(dialect, framing))),
         };
         Self { decoder: Decoder::new(content_encoding), kind, undecodable: false }
+    }
+
+    /// A tap for an answer that is a stream of server-sent events.
+    pub fn stream(dialect: Dialect, content_encoding: Option<&str>) -> Self {
+        Self::new(dialect, Framing::Sse, content_encoding)
     }
 
     /// A tap for an answer that is one JSON document.
     pub fn whole(dialect: Dialect, content_encoding: Option<&str>) -> Self {
-        let kind = match dialect {
-            Dialect::AnthropicMessages => Kind::Whole(whole::Whole::new()),
-            _ => Kind::Bytes(0),
-        };
-        Self { decoder: Decoder::new(content_encoding), kind, undecodable: false }
+        Self::new(dialect, Framing::Document, content_encoding)
     }
 
-    /// The tap that fits an answer with these headers.
-    pub fn of(dialect: Dialect, headers: &HeaderMap) -> Self {
+    /// The tap that fits an answer with these headers to a request that asked, or did not ask, for a stream.
+    pub fn of(dialect: Dialect, streaming: bool, headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let encoding = text("content-encoding");
-        if is_event_stream(text("content-type")) {
-            Self::stream(dialect, encoding)
-        } else {
-            Self::whole(dialect, encoding)
+        Self::new(dialect, Framing::of(dialect, streaming, text("content-type")), text("content-encoding"))
+    }
+
+    /// Whether an event, if any may follow, can be put behind what has come: for a stream that breaks off.
+    pub fn boundary(&self) -> Boundary {
+        match &self.kind {
+            Kind::Stream(stream) => stream.boundary(),
+            Kind::Whole(_) => Boundary::Within,
         }
     }
 
@@ -103,7 +105,6 @@ impl UsageTap {
         let result = self.decoder.push(piece, |bytes| match kind {
             Kind::Stream(stream) => stream.push(bytes),
             Kind::Whole(whole) => whole.push(bytes),
-            Kind::Bytes(count) => *count += bytes.len() as u64,
         });
         self.undecodable |= result.is_err();
     }
@@ -113,7 +114,6 @@ impl UsageTap {
         let mut tapped = match self.kind {
             Kind::Stream(stream) => stream.finish(),
             Kind::Whole(whole) => whole.finish(),
-            Kind::Bytes(text_bytes) => Tapped { text_bytes, ..Tapped::default() },
         };
         tapped.undecodable = self.undecodable;
         tapped
@@ -127,6 +127,17 @@ impl Tapped {
         self.service_tier = counts.service_tier;
         self
     }
+}
+
+/// Where in its framing an answer has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// Nothing of its first event has come.
+    Start,
+    /// Between two events.
+    Between,
+    /// Within one.
+    Within,
 }
 
 /// Whether a content type is that of server-sent events.

@@ -5,9 +5,11 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use dialects::{
+    Dialect,
+    framing::Framing,
     gate::{FirstEvent, Gate},
     peek::Peek,
-    tap::{UsageTap, is_event_stream},
+    tap::UsageTap,
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -236,21 +238,21 @@ async fn answered(
     let upstream_request_id =
         text("request-id").or(text("x-request-id")).unwrap_or_default().chars().take(128).collect();
     let encoding = text("content-encoding");
-    let is_stream = is_event_stream(text("content-type"));
+    let framing = Framing::of(life.asked.dialect, life.streaming, text("content-type"));
     let mut answered = Box::new(Answered {
         status: head.status,
         headers: HeaderMap::new(),
         held: Vec::new(),
         body: Source::new(body, wrapping),
         tap: None,
-        is_stream,
+        is_stream: framing.is_stream(),
         is_plain: encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity")),
         verdict: Verdict::Fine,
         upstream_request_id,
         platform,
     });
     let failed = if head.status.is_success() {
-        first_event(&mut answered, platform, &head).await
+        first_event(&mut answered, life.asked.dialect, framing, platform, &head).await
     } else {
         refused(&mut answered, platform, &head).await
     };
@@ -269,7 +271,7 @@ async fn answered(
         life.first_event();
         judge(life, account, &Verdict::Fine, head.status.as_u16(), "");
         if life.asked.operation.is_charged() {
-            let mut tap = UsageTap::of(life.asked.dialect, &head.headers);
+            let mut tap = UsageTap::of(life.asked.dialect, life.streaming, &head.headers);
             answered.held.iter().for_each(|piece| tap.push(piece));
             answered.tap = Some(tap);
         }
@@ -282,11 +284,13 @@ async fn answered(
 /// Holds what comes until the first event is known; what failed, if it did.
 async fn first_event(
     answered: &mut Answered,
+    dialect: Dialect,
+    framing: Framing,
     platform: &'static dyn Platform,
     head: &http::response::Parts,
 ) -> Option<(Seen, Usage)> {
     let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-    let mut gate = answered.is_stream.then(|| FirstEvent::new(encoding));
+    let mut gate = answered.is_stream.then(|| FirstEvent::new(dialect, framing, encoding));
     let now_ms = process::clock::unix_ms;
     let mut seen = platform.seen(head.status, &head.headers, &[], now_ms());
     loop {

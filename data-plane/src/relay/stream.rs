@@ -251,7 +251,7 @@ impl Relayed {
     }
 
     /// An error within the stream speaks of the account too.
-    fn judge_late(&self, life: &Settlement, error: &dialects::anthropic::error::Found) {
+    fn judge_late(&self, life: &Settlement, error: &dialects::error::Found) {
         let Some(account) = life.account() else { return };
         let Some(platform) = platforms::registry::find(account.platform.as_str()) else { return };
         let error_type = error.error_type.clone().unwrap_or_default();

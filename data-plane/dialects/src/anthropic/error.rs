@@ -3,19 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::fields::Fields;
-
-/// No message is kept longer than this.
-const MAX_MESSAGE: usize = 1024;
-
-/// What an error body or event says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// `error.type`, else `error.code`, else a code beside.
-    pub error_type: Option<String>,
-    /// `error.message`, else what stands in its place; at most 1 KiB.
-    pub message: Option<String>,
-}
+pub use crate::error::Found;
+use crate::{
+    error::{MAX_MESSAGE, bounded},
+    fields::Fields,
+};
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -71,12 +63,4 @@ fn word(value: Value) -> Option<String> {
 fn first_line(head: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(&head[..head.len().min(MAX_MESSAGE)]);
     head.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
-}
-
-fn bounded(mut text: String) -> String {
-    if text.len() > MAX_MESSAGE {
-        let end = (0..=MAX_MESSAGE).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }

@@ -53,3 +53,18 @@ fn the_last_of_a_repeated_key_counts_and_long_values_do_not() {
     assert_eq!(fields.get("n"), Some(&b"1"[..]));
     assert!(Fields::new(KEYS).push(b"[1,2]").is_ok());
 }
+
+#[test]
+fn values_within_an_object_at_the_top() {
+    let body = r#"{"usage":0,"r":{"usage":{"n":1},"x":[{"usage":2}],"id":"a","o":{"id":"b"},"t":null},"id":"c","s":{"usage":3},"e":{"k":1},"l":["id"]}"#;
+    let keys: &[&str] = &["r.usage", "r.id", "r.t", "r.none", "usage", "id", "e", "e.k", "l.id"];
+    for step in [1, 3, 1000] {
+        let mut fields = Fields::new(keys);
+        body.as_bytes().chunks(step).for_each(|piece| fields.push(piece).unwrap());
+        let got = |key| fields.get(key).map(|value| std::str::from_utf8(value).unwrap());
+        assert_eq!(got("r.usage"), Some(r#"{"n":1}"#), "{step}");
+        assert_eq!((got("r.id"), got("r.t"), got("r.none")), (Some("\"a\""), Some("null"), None));
+        assert_eq!((got("usage"), got("id")), (Some("0"), Some("\"c\"")));
+        assert_eq!((got("e"), got("e.k"), got("l.id")), (None, Some("1"), None), "an object gives its parts");
+    }
+}

@@ -8,7 +8,7 @@ const ERROR: &[u8] =
     b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
 
 fn judged(pieces: &[&[u8]]) -> Gate {
-    let mut gate = FirstEvent::new(None);
+    let mut gate = FirstEvent::new(Dialect::AnthropicMessages, Framing::Sse, None);
     for piece in pieces {
         gate.push(piece);
     }
@@ -37,7 +37,7 @@ fn rule_19_the_first_event_that_is_neither_comment_nor_ping_decides() {
 
 #[test]
 fn it_holds_no_longer_than_needed() {
-    let mut gate = FirstEvent::new(None);
+    let mut gate = FirstEvent::new(Dialect::AnthropicMessages, Framing::Sse, None);
     let end = memchr::memmem::find(STREAM, b"\n\n").unwrap() + 2;
     for byte in STREAM[..end - 1].chunks(1) {
         assert_eq!(gate.push(byte), Gate::Hold);
@@ -74,7 +74,7 @@ fn errors_in_other_forms() {
 
 #[test]
 fn no_more_than_64_kib_are_held() {
-    let mut gate = FirstEvent::new(None);
+    let mut gate = FirstEvent::new(Dialect::AnthropicMessages, Framing::Sse, None);
     let mut held = 0;
     while gate.push(&[b'x'; 1000]) == Gate::Hold {
         held += 1000;
@@ -87,14 +87,14 @@ fn no_more_than_64_kib_are_held() {
 fn coded_streams_are_judged_by_what_they_mean() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(ERROR).unwrap();
-    let mut gate = FirstEvent::new(Some("gzip"));
+    let mut gate = FirstEvent::new(Dialect::AnthropicMessages, Framing::Sse, Some("gzip"));
     let coded = gzip.finish().unwrap();
     assert_eq!(
         coded.chunks(4).map(|piece| gate.push(piece)).find(|gate| *gate != Gate::Hold),
         Some(overloaded())
     );
 
-    let mut gate = FirstEvent::new(Some("br"));
+    let mut gate = FirstEvent::new(Dialect::AnthropicMessages, Framing::Sse, Some("br"));
     let held = BROTLI.chunks(16).take_while(|piece| gate.push(piece) == Gate::Hold).count() * 16;
     assert!(
         held < BROTLI.len() / 2,
@@ -102,7 +102,51 @@ fn coded_streams_are_judged_by_what_they_mean() {
         BROTLI.len()
     );
 
-    assert_eq!(FirstEvent::new(Some("br")).push(b"\xff\xff\xff not brotli"), Gate::Release);
+    assert_eq!(
+        FirstEvent::new(Dialect::AnthropicMessages, Framing::Sse, Some("br"))
+            .push(b"\xff\xff\xff not brotli"),
+        Gate::Release
+    );
     let bomb = zstd::encode_all(&vec![b'\n'; 8 << 20][..], 3).unwrap();
-    assert_eq!(FirstEvent::new(Some("zstd")).push(&bomb), Gate::Release);
+    assert_eq!(
+        FirstEvent::new(Dialect::AnthropicMessages, Framing::Sse, Some("zstd")).push(&bomb),
+        Gate::Release
+    );
+}
+
+#[test]
+fn every_dialect_has_its_own_errors_and_silence() {
+    let judged = |dialect, framing, body: &str| {
+        let mut gate = FirstEvent::new(dialect, framing, None);
+        body.as_bytes().chunks(5).for_each(|piece| drop(gate.push(piece)));
+        gate.finish()
+    };
+    let error = |kind: &str| Gate::Error { error_type: kind.into(), message: "m".into() };
+    let (chat, responses, gemini) = (Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::Gemini);
+    let (sse, array) = (Framing::Sse, Framing::JsonArray);
+    let limited = r#"{"error":{"message":"m","type":"tokens","code":"rate_limit_exceeded"}}"#;
+    let away = r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#;
+    let failed = r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"m"}}}"#;
+    for (dialect, framing, body, expected) in [
+        (chat, sse, format!(": PROCESSING\n\ndata: {limited}\n\n"), error("rate_limit_exceeded")),
+        (chat, sse, "data: {\"choices\":[]}\n\n".into(), Gate::Release),
+        (chat, sse, "data: [DONE]\n\n".into(), Gate::Empty),
+        (responses, sse, format!("event: response.failed\ndata: {failed}\n\n"), error("server_error")),
+        (responses, sse, format!("event: error\ndata: {limited}\n\n"), error("rate_limit_exceeded")),
+        (
+            responses,
+            sse,
+            "data: {\"type\":\"response.created\",\"response\":{\"error\":null}}\n\n".into(),
+            Gate::Release,
+        ),
+        (responses, sse, "data: {\"type\":\"keepalive\"}\n\n".into(), Gate::Empty),
+        (gemini, sse, format!("data: {away}\r\n\r\n"), error("UNAVAILABLE")),
+        (gemini, sse, "data: {\"candidates\":[]}\r\n\r\n".into(), Gate::Release),
+        (gemini, array, format!("[{away}\n]"), error("UNAVAILABLE")),
+        (gemini, array, "[{\"candidates\":[]}".into(), Gate::Release),
+        (gemini, array, "[]".into(), Gate::Empty),
+        (gemini, array, "[{\"candi".into(), Gate::Empty),
+    ] {
+        assert_eq!(judged(dialect, framing, &body), expected, "{body}");
+    }
 }

@@ -83,7 +83,14 @@ impl Digests {
         }
     }
 
-    pub(super) fn end_message(&mut self) {
+    /// A message has ended; the texts of a system's message are the system's.
+    pub(super) fn end_message(&mut self, is_system: bool) {
+        if is_system && !self.first_over {
+            if let Some(first) = self.first.take() {
+                self.system.get_or_insert_default().update(first.finalize());
+            }
+            return;
+        }
         self.first_over = self.first.is_some();
     }
 

@@ -15,6 +15,16 @@ pub(super) enum Place {
     Block,
     CacheControl,
     Tools,
+    /// Chat's `stream_options`.
+    StreamOptions,
+    /// Responses' `conversation`.
+    Conversation,
+    /// Gemini's `systemInstruction`,
+    Instruction,
+    /// its `generationConfig`,
+    GenerationConfig,
+    /// and the request within the body of Gemini CLI's own API.
+    Request,
 }
 
 /// What a value is.
@@ -22,6 +32,8 @@ pub(super) enum Place {
 pub(super) enum Slot {
     Other,
     Model,
+    /// Gemini's, whose plain requests name the model in their path: there it is no name, or none that counts.
+    BodyModel,
     Stream,
     MaxOutput(&'static str),
     CacheKey,
@@ -37,6 +49,16 @@ pub(super) enum Slot {
     Cache,
     CacheType,
     Element,
+    Role,
+    StreamOptions,
+    IncludeUsage,
+    BodySession,
+    Previous(&'static str),
+    Conversation,
+    Store,
+    Instruction,
+    GenerationConfig,
+    Request,
 }
 
 type Keys = &'static [(&'static str, Slot)];
@@ -61,7 +83,9 @@ const CHAT: Keys = &[
     ("prompt_cache_key", Slot::CacheKey),
     ("messages", Slot::Messages("messages")),
     ("tools", Slot::Tools),
-    ("stream_options", Slot::Noted),
+    ("stream_options", Slot::StreamOptions),
+    ("session_id", Slot::BodySession),
+    ("conversation_id", Slot::BodySession),
 ];
 const RESPONSES: Keys = &[
     ("model", Slot::Model),
@@ -72,9 +96,24 @@ const RESPONSES: Keys = &[
     ("instructions", Slot::System),
     ("input", Slot::Messages("input")),
     ("tools", Slot::Tools),
-    ("store", Slot::Noted),
+    ("session_id", Slot::BodySession),
+    ("conversation_id", Slot::BodySession),
+    ("previous_response_id", Slot::Previous("previous_response_id")),
+    ("conversation", Slot::Conversation),
+    ("store", Slot::Store),
 ];
-const GEMINI: Keys = &[("contents", Slot::Messages("contents")), ("tools", Slot::Tools)];
+/// Google's servers read both spellings.
+const GEMINI: Keys = &[
+    ("contents", Slot::Messages("contents")),
+    ("tools", Slot::Tools),
+    ("systemInstruction", Slot::Instruction),
+    ("system_instruction", Slot::Instruction),
+    ("generationConfig", Slot::GenerationConfig),
+    ("generation_config", Slot::GenerationConfig),
+    ("model", Slot::BodyModel),
+    ("request", Slot::Request),
+    ("session_id", Slot::BodySession),
+];
 
 /// The top-level keys that this dialect's scanner knows.
 pub(super) const fn top(dialect: Dialect) -> Keys {
@@ -94,7 +133,19 @@ impl Place {
             (Self::SystemPart | Self::Block, b"text") => Slot::Text,
             (Self::SystemPart | Self::Block, b"cache_control") => Slot::Cache,
             (Self::CacheControl, b"type") => Slot::CacheType,
-            (Self::Message, b"content") => Slot::Content,
+            (Self::Message, b"content" | b"parts") => Slot::Content,
+            (Self::Message, b"role") => Slot::Role,
+            (Self::StreamOptions, b"include_usage") => Slot::IncludeUsage,
+            (Self::Conversation, b"id") => Slot::Previous("conversation"),
+            (Self::Instruction, b"parts") => Slot::System,
+            (Self::GenerationConfig, b"maxOutputTokens" | b"max_output_tokens") => {
+                Slot::MaxOutput("maxOutputTokens")
+            }
+            (Self::Request, key) => {
+                let known = GEMINI.iter().find(|(name, _)| name.as_bytes() == key);
+                let slot = known.map_or(Slot::Other, |(_, slot)| *slot);
+                if matches!(slot, Slot::BodyModel | Slot::Request) { Slot::Other } else { slot }
+            }
             _ => Slot::Other,
         }
     }
@@ -103,9 +154,14 @@ impl Place {
     pub(super) fn inner(self, slot: Slot, object: bool) -> Option<Self> {
         Some(match (self, slot, object) {
             (Self::Top, Slot::Metadata, true) => Self::Metadata,
-            (Self::Top, Slot::System, false) => Self::System,
-            (Self::Top, Slot::Messages(_), false) => Self::Messages,
-            (Self::Top, Slot::Tools, false) => Self::Tools,
+            (Self::Top | Self::Instruction, Slot::System, false) => Self::System,
+            (Self::Top | Self::Request, Slot::Messages(_), false) => Self::Messages,
+            (Self::Top | Self::Request, Slot::Tools, false) => Self::Tools,
+            (Self::Top, Slot::StreamOptions, true) => Self::StreamOptions,
+            (Self::Top, Slot::Conversation, true) => Self::Conversation,
+            (Self::Top | Self::Request, Slot::Instruction, true) => Self::Instruction,
+            (Self::Top | Self::Request, Slot::GenerationConfig, true) => Self::GenerationConfig,
+            (Self::Top, Slot::Request, true) => Self::Request,
             (Self::System, Slot::Element, true) => Self::SystemPart,
             (Self::Messages, Slot::Element, true) => Self::Message,
             (Self::Message, Slot::Content, false) => Self::Content,

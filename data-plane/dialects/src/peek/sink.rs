@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::{
     Peek, PeekError,
+    asking::Asking,
     digests::{Digests, Whose},
     place::{Place, Slot, top},
 };
@@ -44,6 +45,9 @@ pub(super) struct PeekSink {
     known_keys: u32,
     other_keys: HashSet<Box<[u8]>>,
     user_id_seen: bool,
+    /// Whether the message that passes is the system's.
+    system_message: bool,
+    asking: Asking,
     made: Digests,
     found: Peek,
 }
@@ -63,6 +67,8 @@ impl PeekSink {
             known_keys: 0,
             other_keys: HashSet::new(),
             user_id_seen: false,
+            system_message: false,
+            asking: Asking::default(),
             made: Digests::default(),
             found: Peek::default(),
         }
@@ -70,6 +76,9 @@ impl PeekSink {
 
     pub(super) fn finish(mut self) -> Peek {
         self.found.anchors = self.made.finish();
+        if self.dialect == Dialect::OpenaiChat {
+            self.found.usage_splice = self.asking.splice();
+        }
         self.found
     }
 
@@ -96,6 +105,9 @@ impl PeekSink {
 
     fn key(&mut self, place: Place) -> Result<(), PeekError> {
         if place != Place::Top {
+            if place == Place::StreamOptions {
+                self.asking.has_options();
+            }
             self.slot = place.slot(&self.taken);
             if matches!(self.slot, Slot::UserId(_)) && std::mem::replace(&mut self.user_id_seen, true) {
                 return Err(PeekError::RepeatedKey { key: Some("metadata.user_id"), at: self.started });
@@ -128,7 +140,15 @@ impl PeekSink {
     /// A string in a slot: whether to take it, and how.
     fn string(&mut self, place: Place, slot: Slot, at: usize) -> Result<Take, PeekError> {
         let whose = match slot {
-            Slot::Model | Slot::UserId(_) | Slot::CacheKey | Slot::CacheType => {
+            Slot::Model
+            | Slot::BodyModel
+            | Slot::UserId(_)
+            | Slot::CacheKey
+            | Slot::CacheType
+            | Slot::Role
+            | Slot::BodySession
+            | Slot::Conversation
+            | Slot::Previous(_) => {
                 self.taken.clear();
                 return Ok(Take::Decoded);
             }
@@ -157,13 +177,20 @@ impl PeekSink {
             return Ok(());
         }
         match slot {
-            Slot::Model => {
+            Slot::Model | Slot::BodyModel => {
                 self.found.model = Some(self.text("model")?);
                 self.found.model_span = Some(self.started..end);
             }
             Slot::UserId(field) => self.found.user_id = Some(self.text(field)?),
             Slot::CacheKey => self.found.prompt_cache_key = Some(self.text("prompt_cache_key")?),
             Slot::CacheType if self.taken == b"ephemeral" => self.mark(),
+            Slot::Role => {
+                self.system_message = self.dialect != Dialect::AnthropicMessages
+                    && matches!(self.taken.as_slice(), b"system" | b"developer");
+            }
+            Slot::BodySession => self.found.body_session = Some(self.text("session_id")?),
+            Slot::Previous(field) => self.found.kept_state = Some((field, self.text(field)?)),
+            Slot::Conversation => self.found.kept_state = Some(("conversation", self.text("conversation")?)),
             _ => {}
         }
         Ok(())
@@ -209,6 +236,8 @@ const fn expected(slot: Slot) -> Option<(&'static str, &'static str)> {
         Slot::System => ("system", "a string or an array"),
         Slot::Messages(field) => (field, "an array"),
         Slot::Tools => ("tools", "an array"),
+        Slot::StreamOptions => ("stream_options", "an object"),
+        Slot::IncludeUsage => ("stream_options.include_usage", "a boolean"),
         _ => return None,
     })
 }
@@ -235,10 +264,14 @@ impl Sink for PeekSink {
             }
             self.places.push(Place::Top);
             self.found.members.begin(at);
+            self.asking.opened(at);
         } else if let Some((place, slot)) = self.value() {
             match place.inner(slot, object) {
                 Some(inner) => {
                     self.found.has_messages |= inner == Place::Messages;
+                    if inner == Place::StreamOptions {
+                        self.asking.options(at);
+                    }
                     self.places.push(inner);
                 }
                 None => refuse(slot, at)?,
@@ -252,7 +285,7 @@ impl Sink for PeekSink {
         if let Some(place) = self.place() {
             match place {
                 Place::SystemPart => self.made.end_part(),
-                Place::Message => self.made.end_message(),
+                Place::Message => self.made.end_message(std::mem::take(&mut self.system_message)),
                 _ => {}
             }
             self.places.pop();
@@ -344,6 +377,9 @@ impl Sink for PeekSink {
         match (self.value(), literal) {
             (Some((_, Slot::Stream)), Literal::True) => self.found.stream = Some(true),
             (Some((_, Slot::Stream)), Literal::False) => self.found.stream = Some(false),
+            (Some((_, Slot::Store)), _) => self.found.store = Some(literal == Literal::True),
+            (Some((_, Slot::IncludeUsage)), _) => self.asking.asks(literal == Literal::True, at..end),
+            (Some((_, Slot::StreamOptions)), Literal::Null) => self.asking.none(at..end),
             // `null` is how some clients write "not set"; a model is never not set.
             (Some((_, slot)), Literal::Null) if slot != Slot::Model => {}
             (Some((_, slot)), _) => refuse(slot, at)?,

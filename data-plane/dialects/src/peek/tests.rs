@@ -237,3 +237,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn gemini_in_both_spellings_and_within_its_own_api() {
+    for body in [
+        r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":7},"tools":[{}]}"#,
+        r#"{"contents":[{"parts":[{"text":"hi"}]}],"generation_config":{"max_output_tokens":7},"tools":[{}]}"#,
+        r#"{"model":"m","project":"p","request":{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":7},"tools":[{}]}}"#,
+    ] {
+        let found = peek(Dialect::Gemini, body.as_bytes()).unwrap();
+        assert_eq!((found.messages, found.max_output, found.has_tools), (1, Some(7), true), "{body}");
+        assert!(found.has_messages && found.anchors.first_message.is_some(), "{body}");
+    }
+    let twice = br#"{"contents":[],"\u0063ontents":[]}"#;
+    assert!(matches!(peek(Dialect::Gemini, twice), Err(PeekError::RepeatedKey { .. })));
+}
+
+#[test]
+fn responses_take_a_text_or_items_and_name_what_they_build_on() {
+    let found = peek(
+        Dialect::OpenaiResponses,
+        br#"{"model":"gpt-5.4","input":"hi","previous_response_id":"resp_1","store":false,"max_output_tokens":9}"#,
+    );
+    let found = found.unwrap();
+    assert_eq!((found.messages, found.has_messages, found.max_output), (1, true, Some(9)));
+    assert_eq!(found.kept_state, Some(("previous_response_id", "resp_1".into())));
+    assert_eq!(found.store, Some(false));
+    let items = br#"{"input":[{"role":"developer","content":"d"},{"role":"user","content":[{"type":"input_text","text":"t"}]}]}"#;
+    let found = peek(Dialect::OpenaiResponses, items).unwrap();
+    assert_eq!(found.messages, 2);
+    assert!(found.anchors.system.is_some() && found.anchors.first_message.is_some());
+}

@@ -71,3 +71,52 @@ fn what_starts_alike_is_one_session_and_else_not() {
     assert_ne!(with("a", "b", "c"), with("x", "b", "c"));
     assert_eq!(request(&[], r#"{"model":"m","messages":[{"content":[{"type":"image"}]}]}"#), None);
 }
+
+fn openai(dialect: Dialect, headers: &[(&'static str, &str)], body: &str) -> Option<Evidence> {
+    let map = headers
+        .iter()
+        .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+        .collect();
+    identify(dialect, &map, &peek::peek(dialect, body.as_bytes()).unwrap())
+}
+
+#[test]
+fn rule_21_kept_state_is_the_strongest() {
+    let dialect = Dialect::OpenaiResponses;
+    let body = r#"{"model":"m","previous_response_id":"resp_1","prompt_cache_key":"k","input":"hi"}"#;
+    assert_eq!(openai(dialect, &[("session-id", "s")], body), kept_answer("resp_1"));
+    for body in [r#"{"conversation":"conv_1"}"#, r#"{"conversation":{"id":"conv_1"}}"#] {
+        assert_eq!(openai(dialect, &[], body), Some(("conversation", b"conv_1".to_vec())));
+    }
+    let body = r#"{"previous_response_id":null,"conversation_id":"c","prompt_cache_key":"k"}"#;
+    assert_eq!(openai(dialect, &[], body), Some(("body_session", b"c".to_vec())));
+    assert_eq!(openai(dialect, &[("session-id", "s")], body), Some(("header:session-id", b"s".to_vec())));
+}
+
+#[test]
+fn conversations_of_one_application_are_told_apart_by_their_first_message() {
+    let chat = |system: &str, user: &str, more: &str| {
+        let body = format!(
+            r#"{{"messages":[{{"role":"system","content":"{system}"}},{{"content":[{{"type":"text","text":"{user}"}}],"role":"user"}}{more}]}}"#
+        );
+        openai(Dialect::OpenaiChat, &[], &body).unwrap()
+    };
+    let one = chat("be nice", "hello", "");
+    assert_eq!(one.0, "first_message");
+    assert_eq!(one, chat("be nice", "hello", r#",{"role":"assistant","content":"hi"}"#));
+    assert_ne!(one, chat("be nice", "good day", ""));
+    let gemini = |first: &str| {
+        let body = format!(
+            r#"{{"systemInstruction":{{"parts":[{{"text":"s"}}]}},"contents":[{{"role":"user","parts":[{{"text":"{first}"}}]}}]}}"#
+        );
+        openai(Dialect::Gemini, &[], &body).unwrap()
+    };
+    assert_eq!(gemini("a").0, "first_message");
+    assert_ne!(gemini("a"), gemini("b"));
+    let within = openai(
+        Dialect::Gemini,
+        &[],
+        r#"{"model":"m","request":{"contents":[{"role":"user","parts":[{"text":"a"}]}]}}"#,
+    );
+    assert_eq!(within.unwrap(), gemini("a"));
+}

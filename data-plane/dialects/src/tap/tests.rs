@@ -167,7 +167,7 @@ fn the_headers_tell_which_tap() {
     let of = |content_type: &str| {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", content_type.parse().unwrap());
-        UsageTap::of(Dialect::AnthropicMessages, &headers).kind
+        UsageTap::of(Dialect::AnthropicMessages, false, &headers).kind
     };
     assert!(matches!(of("Text/Event-Stream; charset=utf-8"), Kind::Stream(_)));
     assert!(matches!(of("application/json"), Kind::Whole(_)));

@@ -9,6 +9,7 @@ use serde::{
 };
 
 use super::Counts;
+use crate::figure::{Figure, Text, any_value};
 
 /// What a `usage` value says.
 pub(super) struct Said(pub(super) Counts);
@@ -89,109 +90,6 @@ impl<'de> Deserialize<'de> for Key {
             }
         }
         from.deserialize_identifier(Name)
-    }
-}
-
-/// A figure: whether it is one, and whether it is as it should be.
-#[derive(Clone, Copy, Default)]
-struct Figure {
-    number: Option<i64>,
-    irregular: bool,
-}
-
-/// Visitors of values that may be anything.
-macro_rules! any_value {
-    ($value:ty, $what:literal) => {
-        type Value = $value;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str($what)
-        }
-        fn visit_bool<E>(self, _: bool) -> Result<$value, E> {
-            Ok(Self::other())
-        }
-    };
-}
-
-impl<'de> Deserialize<'de> for Figure {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl Number {
-            fn other() -> Figure {
-                Figure { number: Some(0), irregular: true }
-            }
-            fn sound(number: i64, irregular: bool) -> Figure {
-                Figure { number: Some(number.max(0)), irregular: irregular || number < 0 }
-            }
-        }
-        impl<'de> Visitor<'de> for Number {
-            any_value!(Figure, "a number");
-            fn visit_unit<E>(self) -> Result<Figure, E> {
-                Ok(Figure::default())
-            }
-            fn visit_i64<E>(self, number: i64) -> Result<Figure, E> {
-                Ok(Self::sound(number, false))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Figure, E> {
-                let fits = i64::try_from(number);
-                Ok(Self::sound(fits.unwrap_or(i64::MAX), fits.is_err()))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Figure, E> {
-                Ok(Self::sound(number as i64, true))
-            }
-            fn visit_str<E>(self, digits: &str) -> Result<Figure, E> {
-                Ok(Self::sound(digits.trim().parse().unwrap_or(0), true))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Figure, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Self::other())
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Figure, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Self::other())
-            }
-        }
-        from.deserialize_any(Number)
-    }
-}
-
-/// A text, or none.
-struct Text(Option<String>);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Tier;
-        impl Tier {
-            fn other() -> Text {
-                Text(None)
-            }
-        }
-        impl<'de> Visitor<'de> for Tier {
-            any_value!(Text, "a text");
-            fn visit_unit<E>(self) -> Result<Text, E> {
-                Ok(Self::other())
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Text, E> {
-                Ok(Self::other())
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Text, E> {
-                Ok(Self::other())
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Text, E> {
-                Ok(Self::other())
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(Some(text.to_owned())))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Text, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Self::other())
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Self::other())
-            }
-        }
-        from.deserialize_any(Tier)
     }
 }
 

@@ -1,5 +1,7 @@
 use serde_json::json;
 
+use proto::types::TokenUsage;
+
 use super::*;
 
 fn tokens(usage: Value) -> (TokenUsage, bool) {
