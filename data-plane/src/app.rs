@@ -321,7 +321,8 @@ struct Registry;
 impl PlatformFacts for Registry {
     fn facts(&self, slug: &str) -> Option<Facts> {
         let info = platforms::registry::find(slug)?.info();
-        Some(Facts { family: info.family, service: info.service, dialect: info.dialect.as_str() })
+        let also = info.also.iter().map(|dialect| dialect.as_str()).collect();
+        Some(Facts { family: info.family, service: info.service, dialect: info.dialect.as_str(), also })
     }
 }
 

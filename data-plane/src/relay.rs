@@ -37,6 +37,7 @@ use self::{
     respond::Body,
     settle::Settlement,
 };
+use crate::routes;
 
 /// The whole time that a request's attempts may take until the first event.
 const ALL_ATTEMPTS: Duration = Duration::from_secs(600);
@@ -80,14 +81,21 @@ async fn serve(
     let bounds = read::Bounds { longest: node.config.max_body, silence: node.config.body_timeout };
     let anchors = !dialects::session::named_by_headers(&life.asked.head.headers);
     let taken = read::body(incoming, life.asked.dialect, anchors, &node.budget, bounds).await?;
-    let peek = taken.peek;
+    let (mut peek, named) = (taken.peek, routes::named(life.asked.says, life.asked.head.uri.path()));
+    if let Some(model) = named.model {
+        peek.model = Some(model.into_owned());
+    }
     life.reserved = Some(taken.reserved);
     life.request_bytes = taken.length;
-    life.streaming = peek.stream.unwrap_or(false);
+    life.streaming = named.streams.or(peek.stream).unwrap_or(false);
     life.input_estimate = i64::try_from(peek.input_tokens()).unwrap_or(i64::MAX);
     life.output_cap = peek.max_output.and_then(|cap| i64::try_from(cap).ok()).unwrap_or(0);
-    let model = admit::model(node, &key, settings, &peek, life.asked.operation)?;
+    let model = admit::model(node, &key, settings, &peek, &life.asked)?;
     life.model = model.to_owned();
+    if life.asked.family == routes::BY_MODEL {
+        life.asked.family = routes::family_of(model);
+        admit::family(&key, life.asked.family)?;
+    }
     let model_family = family::of(model);
     life.permit = Some(admit::permit(node, &key, settings, &life.asked, model_family, now_ms).await?);
     life.session = Session::identify(&key, &life.asked, &peek);

@@ -9,7 +9,7 @@ struct Known;
 
 impl PlatformFacts for Known {
     fn facts(&self, slug: &str) -> Option<Facts> {
-        (slug != "unknown").then_some(Facts { family: "claude", service: "claude", dialect: "anthropic_messages" })
+        (slug != "unknown").then_some(Facts { family: "claude", service: "claude", dialect: "anthropic_messages", also: Vec::new() })
     }
 }
 

@@ -179,3 +179,9 @@ pub fn stream_event(dialect: Dialect, problem: &Problem<'_>) -> Bytes {
         Dialect::OpenaiChat | Dialect::Gemini => format!("data: {json}\n\n").into(),
     }
 }
+
+/// The last element of a stream that is a JSON array: Gemini's, where no server-sent events were asked for.
+pub fn array_element(problem: &Problem<'_>, is_first: bool) -> Bytes {
+    let json = shape::body(Dialect::Gemini, problem);
+    if is_first { format!("{json}]") } else { format!(",{json}]") }.into()
+}

@@ -1,7 +1,11 @@
-//! The list of models, as clients of a dialect ask for it. What models there are is the caller's to say.
+//! The list of models, as clients of a dialect ask for it. What models there are is the caller's to say; what is not known
+//! of one (its owner, its limits) is left out or told as the API's own description allows.
 
 use bytes::Bytes;
-use serde_json::json;
+use proto::rules::family;
+use serde_json::{Value, json};
+
+use crate::Dialect;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +37,54 @@ impl Page {
     }
 }
 
+/// A list in a dialect's form.
+pub fn list<S: AsRef<str>>(dialect: Dialect, ids: &[S], query: &str) -> Bytes {
+    match dialect {
+        Dialect::AnthropicMessages => anthropic(ids, &Page::from_query(query)),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => {
+            let data: Vec<_> = ids.iter().map(|id| openai(id.as_ref())).collect();
+            json!({ "object": "list", "data": data }).to_string().into()
+        }
+        Dialect::Gemini => {
+            let models: Vec<_> = ids.iter().map(|id| gemini(id.as_ref())).collect();
+            json!({ "models": models }).to_string().into()
+        }
+    }
+}
+
+/// One model in a dialect's form.
+pub fn one(dialect: Dialect, id: &str) -> Bytes {
+    let model = match dialect {
+        Dialect::AnthropicMessages => entry(id),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => openai(id),
+        Dialect::Gemini => gemini(id),
+    };
+    model.to_string().into()
+}
+
+fn openai(id: &str) -> Value {
+    let owner = match family::permission(id) {
+        Some("claude") => "anthropic",
+        Some("gemini") => "google",
+        Some(_) => "openai",
+        None => "system",
+    };
+    json!({ "id": id, "object": "model", "created": 0, "owned_by": owner })
+}
+
+fn gemini(id: &str) -> Value {
+    let methods: &[&str] = if id.contains("embedding") {
+        &["embedContent", "batchEmbedContents"]
+    } else {
+        &["generateContent", "streamGenerateContent", "countTokens"]
+    };
+    json!({
+        "name": format!("models/{id}"),
+        "displayName": display_name(id),
+        "supportedGenerationMethods": methods,
+    })
+}
+
 /// A list in Anthropic's form.
 pub fn anthropic<S: AsRef<str>>(ids: &[S], page: &Page) -> Bytes {
     let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
@@ -53,7 +105,7 @@ pub fn anthropic<S: AsRef<str>>(ids: &[S], page: &Page) -> Bytes {
 }
 
 /// One model in Anthropic's form.
-pub fn entry(id: &str) -> serde_json::Value {
+pub fn entry(id: &str) -> Value {
     json!({ "type": "model", "id": id, "display_name": display_name(id), "created_at": created_at(id) })
 }
 

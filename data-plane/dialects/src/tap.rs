@@ -91,6 +91,14 @@ impl UsageTap {
         Self::new(dialect, Framing::of(dialect, streaming, text("content-type")), text("content-encoding"))
     }
 
+    /// The answer's own id, as far as it was said until now.
+    pub fn answer_id(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Stream(stream) => stream.answer_id(),
+            Kind::Whole(whole) => whole.answer_id(),
+        }
+    }
+
     /// Whether an event, if any may follow, can be put behind what has come: for a stream that breaks off.
     pub fn boundary(&self) -> Boundary {
         match &self.kind {

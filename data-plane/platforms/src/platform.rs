@@ -139,6 +139,16 @@ impl BodyPlan {
         if splices.is_empty() { Self::AsIs } else { Self::Splices(splices) }
     }
 
+    /// The same, and one place more.
+    #[must_use]
+    pub fn and(self, splice: Splice) -> Self {
+        match self {
+            Self::AsIs => Self::splices([splice]),
+            Self::Splices(splices) => Self::splices(splices.into_iter().chain([splice])),
+            Self::Replace(body) => Self::Replace(body),
+        }
+    }
+
     /// The length of what is sent, where the client's body has `length` bytes.
     pub fn length(&self, length: u64) -> u64 {
         match self {

@@ -14,7 +14,7 @@ pub(crate) fn refusal(
     if ask.excluded.contains(&account.id) {
         return Some((Reason::Tried, None));
     }
-    if account.dialect != ask.dialect {
+    if !account.speaks(ask.dialect) {
         return Some((Reason::OtherDialect, None));
     }
     if !ask.model.is_empty() && !serves(account, ask.model) {

@@ -8,14 +8,16 @@ use secrecy::SecretString;
 use crate::{Pattern, from_proto::Source};
 
 /// What the platform registry knows of a platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Family that key permissions and bindings speak of.
     pub family: &'static str,
     /// Service that multipliers speak of.
     pub service: &'static str,
-    /// Dialect that it speaks.
+    /// Dialect that it is best spoken to in.
     pub dialect: &'static str,
+    /// Others that it speaks as well.
+    pub also: Vec<&'static str>,
 }
 
 /// The platform registry, seen from here: this crate knows no platform.
@@ -48,6 +50,8 @@ pub struct Account {
     pub service: &'static str,
     /// Dialect of its platform.
     pub dialect: &'static str,
+    /// Others that its platform speaks as well.
+    pub also: Vec<&'static str>,
     /// Its name, for the access log.
     pub name: Arc<str>,
     /// Where it answers; empty: the platform's own address.
@@ -93,6 +97,11 @@ impl Account {
     /// Whether it serves a model, as far as its own list says.
     pub fn serves(&self, model: &str) -> bool {
         self.supported_models.is_empty() || self.supported_models.iter().any(|pattern| pattern.matches(model))
+    }
+
+    /// Whether it can be spoken to in a dialect, as far as its platform says.
+    pub fn speaks(&self, dialect: &str) -> bool {
+        self.dialect == dialect || self.also.contains(&dialect)
     }
 
     /// Whether its subscription has ended.

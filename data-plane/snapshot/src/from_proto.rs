@@ -194,6 +194,7 @@ pub(crate) fn account(wire: &node::AccountEntry, platforms: &dyn PlatformFacts) 
         family: facts.family,
         service: facts.service,
         dialect: facts.dialect,
+        also: facts.also,
         name: wire.name.into(),
         base_url: wire.base_url,
         credentials: wire.credentials.into_iter().map(|(field, value)| (field, value.into())).collect(),

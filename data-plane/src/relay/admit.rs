@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dialects::{Operation, error::Kind, peek::Peek};
+use dialects::{Dialect, Operation, error::Kind, peek::Peek};
 use limits::{Compiled, Meter, Permit};
 use smallvec::SmallVec;
 use snapshot::{Key, Life, Settings, UnknownPrice};
@@ -15,7 +15,7 @@ use super::{
     error::{Refusal, malformed},
     node::{Asked, Node},
 };
-use crate::metrics::Reason;
+use crate::{metrics::Reason, routes};
 
 /// How long a limited request waits for the control plane's word when the node holds no unit.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -45,10 +45,22 @@ pub fn standing(
     if !key.permits_client(client_kind) {
         return Err(forbidden(Reason::Client, "this relay key may not be used with this client"));
     }
-    if !key.permits_family(asked.family) {
-        return Err(forbidden(Reason::Permission, "this relay key has no permission for this service"));
+    if asked.family != routes::BY_MODEL {
+        family(key, asked.family)?;
     }
     Ok(())
+}
+
+/// Whether the key may use a platform family.
+///
+/// # Errors
+/// 403.
+pub fn family(key: &Key, family: &str) -> Result<(), Refusal> {
+    if key.permits_family(family) {
+        return Ok(());
+    }
+    let message = "this relay key has no permission for this service";
+    Err(Refusal::new(Kind::Permission, Reason::Permission, message).closing())
 }
 
 /// Whether the key may ask for the model that the body names, and the body is one for this operation.
@@ -60,13 +72,17 @@ pub fn model<'a>(
     key: &Key,
     settings: &Settings,
     peek: &'a Peek,
-    operation: Operation,
+    asked: &Asked,
 ) -> Result<&'a str, Refusal> {
-    let Some(model) = peek.model.as_deref().filter(|model| !model.is_empty()) else {
-        return Err(malformed("model: Field required"));
+    let operation = asked.operation;
+    let model = match peek.model.as_deref() {
+        Some(model) if !model.is_empty() => model,
+        // Of what Gemini CLI asks beside conversations little is of a model.
+        _ if operation == Operation::CodeAssist => return Ok(""),
+        _ => return Err(malformed("model: Field required")),
     };
-    if !peek.has_messages {
-        return Err(malformed("messages: Field required"));
+    if let Some(field) = required(asked.dialect, operation).filter(|_| !peek.has_messages) {
+        return Err(malformed(format!("{field}: Field required")));
     }
     if !key.permits_model(model) {
         return Err(Refusal::new(Kind::Permission, Reason::Model, "this relay key may not use this model")
@@ -78,6 +94,16 @@ pub fn model<'a>(
         return Err(Refusal::new(Kind::InvalidRequest, Reason::Model, message).code("model_without_price"));
     }
     Ok(model)
+}
+
+/// The field that holds the conversation, where a request is none without it.
+const fn required(dialect: Dialect, operation: Operation) -> Option<&'static str> {
+    match operation {
+        Operation::Messages | Operation::ChatCompletions => Some("messages"),
+        Operation::CountTokens if matches!(dialect, Dialect::AnthropicMessages) => Some("messages"),
+        Operation::GenerateContent => Some("contents"),
+        _ => None,
+    }
 }
 
 /// Takes what the request needs of every limit it falls under. The first admission of a key whose life begins with it

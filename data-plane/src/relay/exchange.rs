@@ -5,15 +5,16 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use dialects::{
-    Dialect,
+    Dialect, Operation,
     framing::Framing,
     gate::{FirstEvent, Gate},
+    openai_chat::include_usage::Strip,
     peek::Peek,
     tap::UsageTap,
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use platforms::{AccountView, Call, Platform, Prepared, Seen};
+use platforms::{AccountView, Call, Platform, Prepared, Seen, Splice};
 use proto::rules::{failure, verdict::Verdict};
 use scheduler::Choice;
 use secrecy::ExposeSecret as _;
@@ -25,7 +26,7 @@ use super::{
     failed::{self, Failure},
     settle::{Ended, Settlement, Usage},
 };
-use crate::metrics::Reason;
+use crate::{metrics::Reason, routes};
 
 mod body;
 mod source;
@@ -58,8 +59,10 @@ pub struct Answered {
     pub body: Source,
     /// Reads its usage; none: it has none.
     pub tap: Option<UsageTap>,
-    /// Whether it is a stream of events.
-    pub is_stream: bool,
+    /// How it is divided.
+    pub framing: Framing,
+    /// Takes out of it what the client did not ask for; none: nothing is.
+    pub strip: Option<Strip>,
     /// Whether its bytes may be followed by an event of ours.
     pub is_plain: bool,
     /// What it says of the account.
@@ -114,7 +117,16 @@ pub async fn attempt(
     match tokio::time::timeout_at(wanted.deadline.into(), exchange(life, platform, &account, &route, request))
         .await
     {
-        Ok(attempted) => Ok(attempted),
+        Ok(Attempted::Answered(mut answered)) => {
+            if usage_splice(life, wanted.peek).is_some()
+                && answered.framing == Framing::Sse
+                && answered.is_plain
+            {
+                answered.strip = Some(Strip::default());
+            }
+            Ok(Attempted::Answered(answered))
+        }
+        Ok(failed) => Ok(failed),
         Err(_) => {
             let now_ms = process::clock::unix_ms();
             let seen = Seen { error_type: Some(failure::NO_FIRST_EVENT.into()), now_ms, ..Seen::default() };
@@ -153,7 +165,7 @@ fn prepare(
     let call = Call {
         dialect: life.asked.dialect,
         operation: life.asked.operation,
-        verb: "",
+        verb: routes::named(life.asked.says, head.uri.path()).verb,
         stream: life.streaming,
         method: &head.method,
         query: head.uri.query(),
@@ -163,8 +175,18 @@ fn prepare(
         peek: wanted.peek,
         now_ms: process::clock::unix_ms(),
     };
-    let prepared = platform.prepare(&view(account), &call).map_err(|error| error.to_string())?;
+    let mut prepared = platform.prepare(&view(account), &call).map_err(|error| error.to_string())?;
+    if let Some((range, with)) = usage_splice(life, wanted.peek) {
+        prepared.body = prepared.body.and(Splice { range, with: Bytes::from_static(with.as_bytes()) });
+    }
     Ok((platform, prepared))
+}
+
+/// What makes a chat stream tell its usage where the client does not ask for it. Then the chunk that tells it is taken out
+/// again: a documented rewrite of both ways (ARCHITECTURE, Decisions).
+fn usage_splice(life: &Settlement, peek: &Peek) -> Option<(std::ops::Range<usize>, &'static str)> {
+    let streams = life.asked.operation == Operation::ChatCompletions && life.streaming;
+    peek.usage_splice.clone().filter(|_| streams)
 }
 
 /// What the platform must know of the account.
@@ -245,14 +267,15 @@ async fn answered(
         held: Vec::new(),
         body: Source::new(body, wrapping),
         tap: None,
-        is_stream: framing.is_stream(),
+        framing,
+        strip: None,
         is_plain: encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity")),
         verdict: Verdict::Fine,
         upstream_request_id,
         platform,
     });
     let failed = if head.status.is_success() {
-        first_event(&mut answered, life.asked.dialect, framing, platform, &head).await
+        first_event(&mut answered, life.asked.dialect, platform, &head).await
     } else {
         refused(&mut answered, platform, &head).await
     };
@@ -285,12 +308,12 @@ async fn answered(
 async fn first_event(
     answered: &mut Answered,
     dialect: Dialect,
-    framing: Framing,
     platform: &'static dyn Platform,
     head: &http::response::Parts,
 ) -> Option<(Seen, Usage)> {
     let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-    let mut gate = answered.is_stream.then(|| FirstEvent::new(dialect, framing, encoding));
+    let framing = answered.framing;
+    let mut gate = framing.is_stream().then(|| FirstEvent::new(dialect, framing, encoding));
     let now_ms = process::clock::unix_ms;
     let mut seen = platform.seen(head.status, &head.headers, &[], now_ms());
     loop {

@@ -27,6 +27,7 @@ use crate::{
     config::RelayConfig,
     metrics::Metrics,
     pumps::{activation::Activation, bindings::Bindings, events::Events},
+    routes::Says,
 };
 
 /// What all workers share. Each step takes the parts that it needs.
@@ -93,8 +94,10 @@ pub struct Asked {
     pub dialect: Dialect,
     /// What is asked for.
     pub operation: Operation,
-    /// Platform family that serves it.
+    /// Platform family that serves it; [`crate::routes::BY_MODEL`] until the model is known, where that decides.
     pub family: &'static str,
+    /// What of it the path says.
+    pub says: Says,
     /// Method, path, headers.
     pub head: http::request::Parts,
     /// Counts it among those in flight.

@@ -3,10 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use dialects::{
-    error::Kind,
-    models::{self, Page},
-};
+use dialects::{error::Kind, models};
 use http::{Response, StatusCode};
 use process::clock;
 use proto::{
@@ -14,7 +11,7 @@ use proto::{
     types::{TokenUsage, UsageRecord},
 };
 use serde_json::{Value, json};
-use snapshot::{Key, Snapshot};
+use snapshot::{Account, Key, Snapshot};
 
 use super::{
     admit, authenticate,
@@ -25,7 +22,7 @@ use super::{
 };
 use crate::{
     metrics::{Outcome, Reason},
-    routes::{Own, Route},
+    routes::{BY_MODEL, Own, Route},
 };
 
 /// How long the control plane's answer is waited for.
@@ -60,9 +57,16 @@ async fn answered(
     let client_kind = dialects::client::kind(&head.headers, None);
     admit::standing(&worker.node, &key, asked, client_kind, now_ms)?;
     Ok(match route {
-        Route::Models(_) => {
-            let page = Page::from_query(head.uri.query().unwrap_or_default());
-            models::anthropic(&permitted_models(snapshot, &key, asked), &page)
+        Route::Models { dialect, .. } => {
+            let known = permitted_models(snapshot, &key, asked);
+            match one_of_them(head.uri.path()) {
+                None => models::list(dialect, &known, head.uri.query().unwrap_or_default()),
+                Some(id) if known.iter().any(|known| known == id) => models::one(dialect, id),
+                Some(_) => {
+                    let refusal = Refusal::new(Kind::NotFound, Reason::Model, "there is no such model");
+                    return Err(refusal.code("model_not_found"));
+                }
+            }
         }
         Route::Own(Own::Me) => json!({
             "id": format!("user_{}", key.id),
@@ -84,8 +88,10 @@ async fn answered(
 /// Models of the platforms whose accounts could serve this key, and names that accounts map, by the key's rule.
 fn permitted_models(snapshot: &Snapshot, key: &Key, asked: &Asked) -> Vec<String> {
     let mut models = BTreeSet::new();
+    let families = FAMILIES.iter().filter(|family| asked.family == BY_MODEL || asked.family == **family);
+    let families = families.filter(|family| key.permits_family(family));
     let accounts =
-        snapshot.accounts(asked.family).iter().filter(|account| account.dialect == asked.dialect.as_str());
+        families.flat_map(|family| snapshot.accounts(family)).filter(|account| serves(account, asked));
     let mut platforms = BTreeSet::new();
     for account in accounts {
         let named = account.model_mapping.keys().filter(|name| !name.contains('*'));
@@ -96,6 +102,19 @@ fn permitted_models(snapshot: &Snapshot, key: &Key, asked: &Asked) -> Vec<String
     models.extend(known.flat_map(|platform| platform.info().models).map(|&model| model.to_owned()));
     models.retain(|model| key.permits_model(model));
     models.into_iter().collect()
+}
+
+/// Platform families, as key permissions speak of them.
+const FAMILIES: [&str; 3] = ["claude", "gemini", "openai"];
+
+/// Whether an account can serve clients of the dialect in which the list is asked for.
+fn serves(account: &Account, asked: &Asked) -> bool {
+    account.speaks(asked.dialect.as_str())
+}
+
+/// The model that a path asks about, where it asks about one.
+fn one_of_them(path: &str) -> Option<&str> {
+    path.split_once("/models/").map(|(_, id)| id).filter(|id| !id.is_empty())
 }
 
 async fn info(worker: &Arc<Worker>, key: &Key) -> Result<KeyInfoResponse, Refusal> {

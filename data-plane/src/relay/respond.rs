@@ -10,6 +10,8 @@ use bytes::Bytes;
 use dialects::{
     Dialect,
     error::{self, Problem, SHOULD_RETRY},
+    framing::Framing,
+    tap::Boundary,
 };
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
@@ -24,7 +26,9 @@ use super::{
 
 /// The header under which every answer tells its request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-/// The same in milliseconds, which Anthropic's and OpenAI's clients heed first.
+/// The same under the name that OpenAI's clients know.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// `retry-after` in milliseconds, which Anthropic's and OpenAI's clients heed first.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// An answer's body.
@@ -115,9 +119,20 @@ pub fn own_bytes(body: &Body) -> &[u8] {
     }
 }
 
-/// The same as the last event of a stream that has begun.
-pub fn last_event(dialect: Dialect, refusal: &Refusal, request_id: &str) -> Bytes {
-    error::stream_event(dialect, &problem(refusal, request_id))
+/// The same as the last event of a stream that has begun and come to this place; none where it cannot be told there.
+pub fn last_event(
+    dialect: Dialect,
+    framing: Framing,
+    place: Boundary,
+    refusal: &Refusal,
+    request_id: &str,
+) -> Option<Bytes> {
+    let problem = problem(refusal, request_id);
+    match (framing, place) {
+        (Framing::Document, _) | (Framing::JsonArray, Boundary::Within) => None,
+        (Framing::JsonArray, place) => Some(error::array_element(&problem, place == Boundary::Start)),
+        (Framing::Sse, _) => Some(error::stream_event(dialect, &problem)),
+    }
 }
 
 fn problem<'a>(refusal: &'a Refusal, request_id: &'a str) -> Problem<'a> {

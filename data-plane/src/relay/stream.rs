@@ -8,7 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use dialects::{error::Kind, tap::UsageTap};
+use dialects::{
+    error::Kind,
+    framing::Framing,
+    openai_chat::include_usage::Strip,
+    tap::{Boundary, UsageTap},
+};
 use http::{Response, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use proto::rules::verdict::Verdict;
@@ -33,7 +38,8 @@ pub struct Relayed {
     tap: Option<UsageTap>,
     silence: Silence,
     end: End,
-    is_stream: bool,
+    framing: Framing,
+    strip: Option<Strip>,
     is_plain: bool,
     status: StatusCode,
     verdict: Verdict,
@@ -64,10 +70,23 @@ enum Break {
 /// The client's response for an answer.
 pub fn response(mut life: Box<Settlement>, answered: Box<Answered>) -> Response<Body> {
     let Answered {
-        status, headers, held, body, tap, is_stream, is_plain, verdict, upstream_request_id, ..
+        status,
+        headers,
+        mut held,
+        body,
+        tap,
+        framing,
+        mut strip,
+        is_plain,
+        verdict,
+        upstream_request_id,
+        ..
     } = *answered;
     life.status = status.as_u16();
     life.first_byte = Some(Instant::now());
+    if let Some(strip) = &mut strip {
+        held = held.into_iter().map(|piece| strip.push(piece)).filter(|piece| !piece.is_empty()).collect();
+    }
     let held_bytes = held.iter().map(|piece| piece.len() as u64).sum();
     life.sent = held_bytes;
     // From here on nothing is tried again: the request's own bytes are not needed any more.
@@ -84,7 +103,8 @@ pub fn response(mut life: Box<Settlement>, answered: Box<Answered>) -> Response<
         tap,
         silence,
         end: End::Open,
-        is_stream,
+        framing,
+        strip,
         is_plain,
         status,
         verdict,
@@ -95,7 +115,7 @@ pub fn response(mut life: Box<Settlement>, answered: Box<Answered>) -> Response<
     let mut response = Response::new(Body::Relayed(relayed));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    if is_stream {
+    if framing == Framing::Sse {
         response
             .headers_mut()
             .entry(header::CACHE_CONTROL)
@@ -122,34 +142,63 @@ impl Relayed {
             }
             End::Reset => return Poll::Ready(Some(Err(BrokeOff))),
         }
-        let Some(answer) = &mut self.answer else { return Poll::Ready(None) };
-        match Pin::new(answer).poll_frame(cx) {
-            Poll::Pending => {
-                if self.silence.over(cx) {
-                    return self.broke_off(&Break::Silent, cx);
+        loop {
+            let Some(answer) = &mut self.answer else { return Poll::Ready(None) };
+            match Pin::new(answer).poll_frame(cx) {
+                Poll::Pending if self.silence.over(cx) => return self.broke_off(&Break::Silent, cx),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => {
+                    self.settle_at_end();
+                    return self.poll(cx);
                 }
-                Poll::Pending
-            }
-            Poll::Ready(None) => self.over(cx),
-            Poll::Ready(Some(Err(_))) => self.broke_off(&Break::Cut, cx),
-            Poll::Ready(Some(Ok(frame))) => {
-                self.silence.broken();
-                let piece = frame.into_data().unwrap_or_default();
-                if let Some(tap) = &mut self.tap {
-                    tap.push(&piece);
+                Poll::Ready(Some(Err(_))) => return self.broke_off(&Break::Cut, cx),
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.silence.broken();
+                    let piece = self.passed(frame.into_data().unwrap_or_default());
+                    self.settle_if_over();
+                    if !piece.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(piece))));
+                    }
+                    if self.end != End::Open || !self.held.as_slice().is_empty() {
+                        return self.poll(cx);
+                    }
                 }
-                let frame = self.sent(piece);
-                self.settle_if_over();
-                Poll::Ready(Some(Ok(frame)))
             }
         }
     }
 
-    /// The upstream has ended its answer.
-    fn over(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
-        match self.settle_at_end() {
-            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
-            None => self.poll(cx),
+    /// What of a piece goes to the client now, and the tap beside it.
+    fn passed(&mut self, piece: Bytes) -> Bytes {
+        if let Some(tap) = &mut self.tap {
+            tap.push(&piece);
+        }
+        let piece = match &mut self.strip {
+            Some(strip) => strip.push(piece),
+            None => piece,
+        };
+        if let Some(life) = &mut self.life {
+            life.sent += piece.len() as u64;
+        }
+        piece
+    }
+
+    /// Puts a piece behind those that wait to go out.
+    fn queue(&mut self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
+        if let Some(life) = &mut self.life {
+            life.sent += piece.len() as u64;
+        }
+        self.held_bytes += piece.len() as u64;
+        let held: Vec<Bytes> = self.held.by_ref().chain([piece]).collect();
+        self.held = held.into_iter();
+    }
+
+    /// What of the answer was waited for goes out after all.
+    fn flush(&mut self) {
+        if let Some(mut strip) = self.strip.take() {
+            self.queue(strip.finish());
         }
     }
 
@@ -160,40 +209,33 @@ impl Relayed {
 
     /// Length, where it is known.
     pub fn size_hint(&self) -> SizeHint {
-        match self.answer.as_ref().and_then(|answer| answer.size_hint().exact()) {
+        let whole = self.answer.as_ref().filter(|_| self.strip.is_none());
+        match whole.and_then(|answer| answer.size_hint().exact()) {
             Some(rest) => SizeHint::with_exact(self.held_bytes + rest),
             None if self.end == End::Clean => SizeHint::with_exact(self.held_bytes),
             None => SizeHint::default(),
         }
     }
 
-    fn sent(&mut self, piece: Bytes) -> Frame<Bytes> {
-        if let Some(life) = &mut self.life {
-            life.sent += piece.len() as u64;
-        }
-        Frame::data(piece)
-    }
-
     /// Settles as soon as the upstream's end is known, which may be with the last piece: the record is written before
     /// that piece goes out.
     fn settle_if_over(&mut self) {
-        let over = self.answer.as_ref().is_some_and(Source::is_end_stream);
-        if over
-            && self.end == End::Open
-            && let Some(event) = self.settle_at_end()
-        {
-            self.held_bytes += event.len() as u64;
-            let held: Vec<Bytes> = self.held.by_ref().chain([event]).collect();
-            self.held = held.into_iter();
+        if self.answer.as_ref().is_some_and(Source::is_end_stream) {
+            self.settle_at_end();
         }
     }
 
     /// The upstream has ended its answer. A stream without its own end was cut: the client must see that.
-    fn settle_at_end(&mut self) -> Option<Bytes> {
+    fn settle_at_end(&mut self) {
+        if self.end != End::Open {
+            return;
+        }
+        self.flush();
+        let place = self.place();
         let tapped = self.tap.take().map(UsageTap::finish);
         let told = tapped.as_ref().is_some_and(|tapped| tapped.error.is_some());
-        let whole =
-            tapped.as_ref().is_none_or(|tapped| tapped.complete || tapped.undecodable) || !self.is_stream;
+        let whole = tapped.as_ref().is_none_or(|tapped| tapped.complete || tapped.undecodable)
+            || !self.framing.is_stream();
         if let (Some(error), Some(life)) =
             (tapped.as_ref().and_then(|tapped| tapped.error.as_ref()), &self.life)
         {
@@ -206,14 +248,18 @@ impl Relayed {
             (false, true) if told => self.settle(usage, "interrupted", Outcome::Interrupted),
             (false, true) => self.settle(usage, "ok", Outcome::Ok),
             (false, false) => {
-                let event = self.last_event(&Break::Cut);
+                self.queue_last_event(&Break::Cut, place);
                 self.settle(usage, "interrupted", Outcome::Interrupted);
                 self.end = End::Flush;
-                return event;
+                return;
             }
         }
         self.end = End::Clean;
-        None
+    }
+
+    /// Where in its framing the answer has come to.
+    fn place(&self) -> Boundary {
+        self.tap.as_ref().map_or(Boundary::Within, UsageTap::boundary)
     }
 
     /// The upstream broke off within its answer.
@@ -222,19 +268,17 @@ impl Relayed {
         why: &Break,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
-        let event = self.last_event(why);
+        self.flush();
+        self.queue_last_event(why, self.place());
         let usage = self.tap.take().map_or(Usage::Unknown, |tap| Usage::Tapped(Box::new(tap.finish())));
         self.end = End::Flush;
         self.settle(usage, "interrupted", Outcome::Interrupted);
-        match event {
-            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
-            None => self.poll(cx),
-        }
+        self.poll(cx)
     }
 
     /// The event by which a client sees that its stream broke off; none where the bytes are no plain stream.
-    fn last_event(&mut self, why: &Break) -> Option<Bytes> {
-        let life = self.life.as_mut().filter(|_| self.is_stream && self.is_plain)?;
+    fn queue_last_event(&mut self, why: &Break, place: Boundary) {
+        let Some(life) = self.life.as_ref().filter(|_| self.is_plain) else { return };
         let refusal = match why {
             Break::Cut => {
                 Refusal::upstream(Kind::Api, StatusCode::BAD_GATEWAY, "the upstream broke off its answer")
@@ -245,9 +289,10 @@ impl Relayed {
                 "the upstream fell silent within its answer",
             ),
         };
-        let event = respond::last_event(life.asked.dialect, &refusal, &life.asked.id);
-        life.sent += event.len() as u64;
-        Some(event)
+        let (dialect, id) = (life.asked.dialect, &life.asked.id);
+        if let Some(event) = respond::last_event(dialect, self.framing, place, &refusal, id) {
+            self.queue(event);
+        }
     }
 
     /// An error within the stream speaks of the account too.
@@ -301,7 +346,7 @@ impl Relayed {
     /// Settles with what has come; an answer that had come to its own end was served.
     fn client_gone(&mut self) {
         let tapped = self.tap.take().map(UsageTap::finish);
-        let complete = self.is_stream && tapped.as_ref().is_some_and(|tapped| tapped.complete);
+        let complete = self.framing.is_stream() && tapped.as_ref().is_some_and(|tapped| tapped.complete);
         let (outcome, of_request) =
             if complete { ("ok", Outcome::Ok) } else { ("client_gone", Outcome::ClientGone) };
         let usage = tapped.map_or(Usage::None, |tapped| Usage::Tapped(Box::new(tapped)));

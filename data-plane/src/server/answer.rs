@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use dialects::{Operation, error::Kind};
+use dialects::{Dialect, Operation, error::Kind};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE},
@@ -33,7 +33,7 @@ use crate::{
         respond::{self, Body, BrokeOff},
         settle,
     },
-    routes::{self, Route},
+    routes::{self, BY_MODEL, Route, Says},
 };
 
 /// Whether the node serves.
@@ -145,7 +145,7 @@ async fn answer(
     let (head, incoming) = request.into_parts();
     let (version, is_head) = (head.version, head.method == Method::HEAD);
     let route = routes::find(&head.method, head.uri.path(), head.uri.query(), &head.headers);
-    let asked = asked(worker, peer, head, route);
+    let (asked, dialect) = (asked(worker, peer, head, route), route.dialect());
     let id = HeaderValue::from_str(&asked.id);
     let refused = ambiguity(&asked, link).or_else(|| upgrade(&asked.head.headers));
     let mut response = match refused {
@@ -154,6 +154,10 @@ async fn answer(
     };
     let headers = response.headers_mut();
     if let Ok(id) = id {
+        if matches!(dialect, Dialect::OpenaiChat | Dialect::OpenaiResponses) {
+            // Where OpenAI's clients look for it.
+            headers.insert(respond::X_REQUEST_ID, id.clone());
+        }
         headers.insert(respond::REQUEST_ID, id);
     }
     let ends = door.readiness.is_draining() || link.is_some_and(Link::was_chunked);
@@ -168,13 +172,13 @@ async fn answer(
 async fn routed(door: &Door, asked: Box<Asked>, route: Route, incoming: Incoming) -> Response<Body> {
     let worker = &door.worker;
     match route {
-        Route::Relay { .. } | Route::Models(_) | Route::Own(_) if !door.ready_for_keys() => {
+        Route::Relay { .. } | Route::Models { .. } | Route::Own(_) if !door.ready_for_keys() => {
             let message = "this relay is not ready yet";
             let refusal = Refusal::new(Kind::Unavailable, Reason::NotReady, message).later(2_000).closing();
             turn_away(worker, &asked, &refusal)
         }
         Route::Relay { .. } => relay::relay(worker, asked, incoming).await,
-        Route::Models(_) | Route::Own(_) => own::answer(worker, asked, route).await,
+        Route::Models { .. } | Route::Own(_) => own::answer(worker, asked, route).await,
         Route::Health => own::health(worker, &door.unready(), door.started_ms),
         Route::Hello => respond::empty(StatusCode::OK),
         Route::Telemetry => respond::json(StatusCode::OK, r#"{"success":true}"#),
@@ -216,9 +220,10 @@ pub(super) fn asked(
     route: Route,
 ) -> Box<Asked> {
     let started_us = clock::unix_us();
-    let (operation, family) = match route {
-        Route::Relay { operation, family, .. } => (operation, family),
-        _ => (Operation::Models, "claude"),
+    let (operation, family, says) = match route {
+        Route::Relay { operation, family, says, .. } => (operation, family, says),
+        Route::Models { family, .. } => (Operation::Models, family, Says::Nothing),
+        _ => (Operation::Models, BY_MODEL, Says::Nothing),
     };
     let mut id = String::with_capacity(36);
     id.push_str("req_");
@@ -232,6 +237,7 @@ pub(super) fn asked(
         dialect: route.dialect(),
         operation,
         family,
+        says,
         head,
         in_flight: InFlight::begin(&worker.node.metrics),
     })

@@ -37,8 +37,10 @@ async fn paths_and_methods_that_are_not_there_are_told_in_their_dialect() {
     for (request, expected, says) in [
         (get("/nothing"), 404, "not_found_error"),
         (get("/v1/messages"), 405, "error"),
-        (post("/openai/v1/chat/completions", "{}"), 501, "\"error\""),
-        (post("/gemini/v1beta/models/m:generateContent", "{}"), 501, "UNIMPLEMENTED"),
+        (post("/openai/v1/chat/completions", "{}"), 400, "\"code\":\"invalid_request\""),
+        (post("/gemini/v1beta/models/m:generateContent", "{}"), 400, "INVALID_ARGUMENT"),
+        (post("/gemini/v1beta/models/m:nothing", "{}"), 404, "NOT_FOUND"),
+        (post("/bedrock/model/m/invoke", "{}"), 501, "not_found_error"),
         (get("/v1//messages"), 400, "invalid_request_error"),
         (get("/v1/%2e%2e/x"), 400, "invalid_request_error"),
         (get("/v1%2fmessages"), 400, "invalid_request_error"),

@@ -14,6 +14,8 @@ pub struct Named<'a> {
     pub operation: Operation,
     /// Whether the answer is a stream.
     pub streams: bool,
+    /// The verb itself.
+    pub verb: &'a str,
 }
 
 /// Reads a path's last segment (`{model}:{verb}` or `v1internal:{verb}`); `None` where it names no verb that is served.
@@ -32,7 +34,7 @@ pub fn named(segment: &str) -> Option<Named<'_>> {
     if model.as_deref().is_some_and(|model| !is_model(model)) {
         return None;
     }
-    Some(Named { model, operation, streams })
+    Some(Named { model, operation, streams, verb })
 }
 
 /// What stands before the verb in Gemini CLI's own API.
@@ -78,7 +80,7 @@ mod tests {
     use super::*;
 
     fn found(segment: &str) -> Option<(Option<String>, Operation, bool)> {
-        let Named { model, operation, streams } = named(segment)?;
+        let Named { model, operation, streams, .. } = named(segment)?;
         Some((model.map(Cow::into_owned), operation, streams))
     }
 

@@ -32,3 +32,18 @@ fn pages() {
     assert_eq!(list("limit=0")["data"].as_array().unwrap().len(), 1);
     assert_eq!(list("after_id=claude-sonnet-5")["first_id"], Value::Null);
 }
+
+#[test]
+fn openais_and_geminis_lists() {
+    let read = |bytes: Bytes| serde_json::from_slice::<Value>(&bytes).unwrap();
+    let openai = read(super::list(Dialect::OpenaiChat, &["gpt-5.4", "claude-opus-5-5", "glm-5"], ""));
+    assert_eq!(openai["object"], "list");
+    let owners: Vec<_> = openai["data"].as_array().unwrap().iter().map(|model| &model["owned_by"]).collect();
+    assert_eq!(owners, ["openai", "anthropic", "system"]);
+    let gemini = read(super::list(Dialect::Gemini, &["gemini-2.5-pro", "gemini-embedding-001"], "pageSize=9"));
+    assert_eq!(gemini["models"][0]["name"], "models/gemini-2.5-pro");
+    assert_eq!(gemini["models"][0]["displayName"], "Gemini 2.5 Pro");
+    assert_eq!(gemini["models"][1]["supportedGenerationMethods"][0], "embedContent");
+    assert_eq!(read(one(Dialect::Gemini, "m"))["name"], "models/m");
+    assert_eq!(read(one(Dialect::OpenaiChat, "m"))["id"], "m");
+}

@@ -176,6 +176,10 @@ impl Stream {
         self.tail.extend_from_slice(piece);
     }
 
+    pub(super) fn answer_id(&self) -> Option<String> {
+        self.read.answer_id.clone()
+    }
+
     pub(super) fn boundary(&self) -> Boundary {
         let (between, none) = match &self.framer {
             Framer::Sse(framer) => (framer.is_between(), self.bytes == 0),

@@ -42,6 +42,10 @@ impl Whole {
         Tapped { complete: self.fields.is_done() && !self.broken, text_bytes: self.bytes, ..tapped }
     }
 
+    pub(super) fn answer_id(&self) -> Option<String> {
+        self.text("id").filter(|_| self.dialect == Dialect::OpenaiResponses)
+    }
+
     fn raw(&self, key: &str) -> Option<&[u8]> {
         self.fields.get(key).filter(|raw| *raw != b"null")
     }
@@ -74,7 +78,7 @@ impl Whole {
             .raw("usage")
             .map(|raw| Counts { service_tier: self.text("service_tier"), ..openai_chat::usage::parse(raw) });
         Tapped {
-            answer_id: self.text("id"),
+            answer_id: self.answer_id(),
             model: self.text("model").filter(|model| !model.is_empty()),
             usage_final: counts.is_some(),
             error: self.raw("error").map(|_| openai_chat::error::read(&self.error_alone())),

@@ -21,7 +21,7 @@ struct OnePlatform;
 impl PlatformFacts for OnePlatform {
     fn facts(&self, slug: &str) -> Option<Facts> {
         let dialect = if slug == "other" { "gemini" } else { "anthropic_messages" };
-        Some(Facts { family: "claude", service: "claude", dialect })
+        Some(Facts { family: "claude", service: "claude", dialect, also: Vec::new() })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{Facts, Life};
 struct Platforms;
 impl PlatformFacts for Platforms {
     fn facts(&self, slug: &str) -> Option<Facts> {
-        (slug == "p").then_some(Facts { family: "claude", service: "s", dialect: "d" })
+        (slug == "p").then_some(Facts { family: "claude", service: "s", dialect: "d", also: Vec::new() })
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) struct Platforms;
 impl PlatformFacts for Platforms {
     fn facts(&self, slug: &str) -> Option<Facts> {
         match slug {
-            "p" => Some(Facts { family: "claude", service: "s", dialect: "d" }),
-            "g" => Some(Facts { family: "gemini", service: "s", dialect: "d" }),
+            "p" => Some(Facts { family: "claude", service: "s", dialect: "d", also: Vec::new() }),
+            "g" => Some(Facts { family: "gemini", service: "s", dialect: "d", also: Vec::new() }),
             _ => None,
         }
     }

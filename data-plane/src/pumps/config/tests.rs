@@ -17,7 +17,7 @@ use crate::pumps::bed;
 struct Platforms;
 impl PlatformFacts for Platforms {
     fn facts(&self, _: &str) -> Option<Facts> {
-        Some(Facts { family: "claude", service: "s", dialect: "d" })
+        Some(Facts { family: "claude", service: "s", dialect: "d", also: Vec::new() })
     }
 }
 

@@ -16,7 +16,7 @@ struct Any;
 
 impl PlatformFacts for Any {
     fn facts(&self, _: &str) -> Option<Facts> {
-        Some(Facts { family: "claude", service: "claude", dialect: "anthropic_messages" })
+        Some(Facts { family: "claude", service: "claude", dialect: "anthropic_messages", also: Vec::new() })
     }
 }
 
