@@ -4,16 +4,8 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use dialects::{
-    Dialect, Operation,
-    framing::Framing,
-    gate::{FirstEvent, Gate},
-    openai_chat::include_usage::Strip,
-    peek::Peek,
-    tap::UsageTap,
-};
+use dialects::{Operation, framing::Framing, openai_chat::include_usage::Strip, peek::Peek, tap::UsageTap};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
-use http_body_util::BodyExt as _;
 use platforms::{AccountView, Call, Platform, Prepared, Seen, Splice};
 use proto::rules::{failure, verdict::Verdict};
 use scheduler::Choice;
@@ -29,15 +21,11 @@ use super::{
 use crate::{metrics::Reason, routes};
 
 mod body;
+mod first;
 mod source;
 
 pub use body::Kept;
 pub use source::Source;
-
-/// The head of an error's body that is looked at, bytes.
-const ERROR_HEAD: usize = 64 * 1024;
-/// How long the body of an error may take.
-const ERROR_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What an attempt came to.
 pub enum Attempted {
@@ -275,9 +263,9 @@ async fn answered(
         platform,
     });
     let failed = if head.status.is_success() {
-        first_event(&mut answered, life.asked.dialect, platform, &head).await
+        first::first_event(&mut answered, life.asked.dialect, platform, &head).await
     } else {
-        refused(&mut answered, platform, &head).await
+        first::refused(&mut answered, platform, &head).await
     };
     if let Some((mut seen, usage)) = failed {
         let verdict = platform.failures().judge(&seen.view());
@@ -302,81 +290,6 @@ async fn answered(
     answered.headers = platform.response_headers(&view(account), &head.headers);
     answered.headers.remove(header::CONTENT_LENGTH);
     Attempted::Answered(answered)
-}
-
-/// Holds what comes until the first event is known; what failed, if it did.
-async fn first_event(
-    answered: &mut Answered,
-    dialect: Dialect,
-    platform: &'static dyn Platform,
-    head: &http::response::Parts,
-) -> Option<(Seen, Usage)> {
-    let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-    let framing = answered.framing;
-    let mut gate = framing.is_stream().then(|| FirstEvent::new(dialect, framing, encoding));
-    let now_ms = process::clock::unix_ms;
-    let mut seen = platform.seen(head.status, &head.headers, &[], now_ms());
-    loop {
-        let piece = match answered.body.frame().await {
-            Some(Err(error)) => {
-                seen.error_type = Some(failure::EMPTY_STREAM.into());
-                seen.error_message = Some(error.to_string());
-                return Some((seen, Usage::Unknown));
-            }
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            None => Bytes::new(),
-        };
-        let ended = piece.is_empty() || http_body::Body::is_end_stream(&answered.body);
-        let judged = match &mut gate {
-            Some(gate) if !piece.is_empty() => gate.push(&piece),
-            // An answer that is no stream is one as soon as anything of it has come.
-            None if !piece.is_empty() => Gate::Release,
-            _ => Gate::Hold,
-        };
-        if !piece.is_empty() {
-            answered.held.push(piece);
-        }
-        let judged = match judged {
-            Gate::Hold if ended => gate.take().map_or(Gate::Empty, FirstEvent::finish),
-            judged => judged,
-        };
-        match judged {
-            Gate::Hold => {}
-            Gate::Release => return None,
-            Gate::Error { error_type, message } => {
-                return Some((seen.with_error(error_type, message), Usage::None));
-            }
-            Gate::Empty => {
-                seen.error_type = Some(failure::EMPTY_STREAM.into());
-                return Some((seen, Usage::None));
-            }
-        }
-    }
-}
-
-/// An error by its status: its body's head is read to see what it says.
-async fn refused(
-    answered: &mut Answered,
-    platform: &'static dyn Platform,
-    head: &http::response::Parts,
-) -> Option<(Seen, Usage)> {
-    let deadline = Instant::now() + ERROR_PATIENCE;
-    let mut length = 0;
-    while length < ERROR_HEAD {
-        match tokio::time::timeout_at(deadline.into(), answered.body.frame()).await {
-            Ok(Some(Ok(frame))) => {
-                let piece = frame.into_data().unwrap_or_default();
-                length += piece.len();
-                answered.held.push(piece);
-            }
-            _ => break,
-        }
-    }
-    let seen = match answered.held.as_slice() {
-        [whole] => platform.seen(head.status, &head.headers, whole, process::clock::unix_ms()),
-        pieces => platform.seen(head.status, &head.headers, &pieces.concat(), process::clock::unix_ms()),
-    };
-    Some((seen, Usage::None))
 }
 
 /// Whether an error's text names the account's credential, as some gateways' do.
