@@ -40,7 +40,8 @@ fn openais_and_geminis_lists() {
     assert_eq!(openai["object"], "list");
     let owners: Vec<_> = openai["data"].as_array().unwrap().iter().map(|model| &model["owned_by"]).collect();
     assert_eq!(owners, ["openai", "anthropic", "system"]);
-    let gemini = read(super::list(Dialect::Gemini, &["gemini-2.5-pro", "gemini-embedding-001"], "pageSize=9"));
+    let gemini =
+        read(super::list(Dialect::Gemini, &["gemini-2.5-pro", "gemini-embedding-001"], "pageSize=9"));
     assert_eq!(gemini["models"][0]["name"], "models/gemini-2.5-pro");
     assert_eq!(gemini["models"][0]["displayName"], "Gemini 2.5 Pro");
     assert_eq!(gemini["models"][1]["supportedGenerationMethods"][0], "embedContent");
