@@ -34,6 +34,8 @@ use watch::{Link, Watched};
 
 /// Bounds of what a connection buffers in either direction, and of a request's head.
 const MAX_BUFFER: usize = 64 * 1024;
+/// Bound of what is read at once from a client: grows to it only while large bodies come, and shrinks again.
+const BODY_BUFFER: usize = 256 * 1024;
 /// How often idle upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// A client whose system has acknowledged nothing for so long is gone.
@@ -218,7 +220,7 @@ where
     let watched = Watched::new(stream, Arc::clone(&link), &shared.config, Arc::clone(&door), peer);
     let service = door.service(peer, Some(link));
     let connection = http1::Builder::new()
-        .max_buf_size(MAX_BUFFER)
+        .max_buf_size(BODY_BUFFER)
         .max_header_size(MAX_BUFFER)
         .pipeline_flush(false)
         .timer(TokioTimer::new())

@@ -41,7 +41,7 @@ pub fn write(arguments: &Arguments, all: &[Target], samples: &[Sample], memory: 
 
 fn head(page: &mut String, arguments: &Arguments) {
     let cores = if targets::pinned() {
-        "Each gateway alone on core 0; mock, load generator and (for `crs-data`) the control plane on core 1."
+        "Each gateway alone on core 0; mock, load generator and (for `crs-data`, at low priority) the control plane on core 1."
     } else {
         "Nothing is pinned to cores (no `taskset`, or one core): read CPU figures, not throughput."
     };
