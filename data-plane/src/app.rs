@@ -37,6 +37,7 @@ use crate::{
     },
     relay::{
         authenticate::Throttle,
+        demand::Means,
         node::{Ids, Node, Queues, Worker},
         read::Budget,
     },
@@ -236,6 +237,7 @@ impl Parts {
             budget: Budget::new(config.relay.body_budget),
             throttle: Throttle::default(),
             queues: Queues::default(),
+            means: Means::default(),
             config: config.relay.clone(),
         })
     }

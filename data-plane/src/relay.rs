@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod authenticate;
 pub mod choose;
+pub mod demand;
 pub mod error;
 pub mod exchange;
 pub mod failed;
@@ -97,7 +98,11 @@ async fn serve(
         admit::family(&key, life.asked.family)?;
     }
     let model_family = family::of(model);
-    life.permit = Some(admit::permit(node, &key, settings, &life.asked, model_family, now_ms).await?);
+    if key.limits.iter().any(|limit| limit.strict && admit::covers(limit, &life.asked, model_family)) {
+        life.bound = demand::Bound::of(&taken.pieces, taken.length);
+    }
+    let wish = admit::Wish { model, model_family, size: life.size() };
+    life.permit = Some(admit::permit(node, &key, settings, &life.asked, &wish, now_ms).await?);
     life.session = Session::identify(&key, &life.asked, &peek);
     let search = Search {
         snapshot,

@@ -14,7 +14,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proto-gen", &[]),
     ("process", &[]),
     ("dialects", &["proto"]),
-    ("convert", &["dialects", "proto"]),
     ("platforms", &["dialects", "proto"]),
     ("link", &["proto", "process"]),
     ("limits", &["proto"]),
@@ -26,7 +25,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         "data-plane",
         &[
             "dialects",
-            "convert",
             "platforms",
             "link",
             "limits",

@@ -1,12 +1,14 @@
 //! Limits of a key: their words, their checks and their ids. Counting is not here: it is the quota machine's.
 
-use proto::types;
+use proto::{rules::quota::Meter, types};
 use serde::{Deserialize, Serialize};
 
 use crate::{text, violation::Violations};
 
 /// At most so many limits on one key: a request consults each.
 pub const MAX_LIMITS: usize = 16;
+/// The largest amount: a hundred million dollars, with room for sums.
+pub const MAX_AMOUNT: i64 = 100_000_000_000_000_000;
 /// The longest window of minutes: 31 days.
 pub const MAX_MINUTES: u32 = 44_640;
 
@@ -15,7 +17,7 @@ pub const MAX_MINUTES: u32 = 44_640;
 pub struct Limit {
     /// Server-given, stable over edits of the amount; another meter, scope or window is another limit.
     pub id: String,
-    /// `requests` or `concurrency` (`tokens` and `cost` are not yet enforced and so not accepted).
+    /// `requests`, `tokens`, `cost` or `concurrency`.
     pub meter: String,
     /// What counts.
     #[serde(default)]
@@ -49,9 +51,9 @@ pub struct Scope {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Window {
-    /// `fixed`, `hour`, `day`, `week`, `month` or `total`.
+    /// `fixed`, `sliding`, `hour`, `day`, `week`, `month` or `total`.
     pub kind: String,
-    /// For `fixed`.
+    /// For `fixed` and `sliding`.
     pub minutes: u32,
     /// For `week`: 1 Monday to 7 Sunday.
     pub week_start_day: u32,
@@ -80,7 +82,10 @@ impl Limit {
 
     /// Whether both count the same thing over the same time, so that one's counter is the other's.
     fn counts_as(&self, other: &Self) -> bool {
-        self.meter == other.meter && self.scope == other.scope && self.window == other.window
+        self.meter == other.meter
+            && self.scope == other.scope
+            && self.window == other.window
+            && self.cost_kind == other.cost_kind
     }
 }
 
@@ -99,7 +104,7 @@ impl Window {
         let (minutes, day, hour) = (wire.minutes, wire.week_start_day, wire.week_start_hour);
         let mut window = Self { kind: wire.kind.clone(), ..Self::default() };
         match wire.kind.as_str() {
-            "fixed" => {
+            "fixed" | "sliding" => {
                 wrong.require(
                     (1..=MAX_MINUTES).contains(&minutes),
                     "minutes",
@@ -114,12 +119,10 @@ impl Window {
                 window.week_start_hour = hour;
             }
             "hour" | "day" | "month" | "total" => {}
-            "sliding" => {
-                wrong.add("kind", "sliding windows are not yet enforced by this release; use `fixed`")
-            }
-            _ => wrong.add("kind", "must be `fixed`, `hour`, `day`, `week`, `month` or `total`"),
+            _ => wrong.add("kind", "must be `fixed`, `sliding`, `hour`, `day`, `week`, `month` or `total`"),
         }
-        wrong.require(wire.kind == "fixed" || minutes == 0, "minutes", "is for windows of kind `fixed`");
+        let has_minutes = matches!(wire.kind.as_str(), "fixed" | "sliding");
+        wrong.require(has_minutes || minutes == 0, "minutes", "is for windows of kind `fixed` and `sliding`");
         window
     }
 }
@@ -155,16 +158,12 @@ pub fn from_wire(
 
 fn read(wire: &types::Limit, wrong: &mut Violations) -> Limit {
     let concurrency = wire.meter == "concurrency";
-    match wire.meter.as_str() {
-        "requests" | "concurrency" => {}
-        "tokens" | "cost" => {
-            wrong.add("meter", "limits on tokens and cost are not yet enforced by this release");
-        }
-        _ => wrong.add("meter", "must be `requests` or `concurrency`"),
-    }
-    wrong.require(wire.amount >= 1, "amount", "must be at least 1");
-    wrong.require(!wire.strict, "strict", "is for limits on tokens and cost");
-    wrong.require(wire.cost_kind.is_empty(), "cost_kind", "is for limits on cost");
+    let meter = Meter::from_name(&wire.meter);
+    wrong.require(meter.is_some(), "meter", "must be `requests`, `tokens`, `cost` or `concurrency`");
+    wrong.require((1..=MAX_AMOUNT).contains(&wire.amount), "amount", "must be 1 to 10^17");
+    let estimated = meter.is_none_or(Meter::settles_later);
+    wrong.require(!wire.strict || estimated, "strict", "is for limits on tokens and cost");
+    let cost_kind = read_cost_kind(wire, wrong);
     let window = match &wire.window {
         Some(_) if concurrency => {
             wrong.add("window", "is not for `concurrency`");
@@ -188,8 +187,23 @@ fn read(wire: &types::Limit, wrong: &mut Violations) -> Limit {
         scope,
         window,
         amount: wire.amount,
-        strict: false,
-        cost_kind: String::new(),
+        strict: wire.strict,
+        cost_kind,
+    }
+}
+
+/// `rated` is said in full, so that two limits on the same cost are seen to count the same.
+fn read_cost_kind(wire: &types::Limit, wrong: &mut Violations) -> String {
+    match (wire.meter.as_str(), wire.cost_kind.as_str()) {
+        ("cost", "") => "rated".into(),
+        ("cost", kind) => {
+            wrong.require(matches!(kind, "rated" | "real"), "cost_kind", "must be `rated` or `real`");
+            kind.to_owned()
+        }
+        (_, kind) => {
+            wrong.require(kind.is_empty(), "cost_kind", "is for limits on cost");
+            String::new()
+        }
     }
 }
 

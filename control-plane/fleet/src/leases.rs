@@ -118,8 +118,10 @@ impl Leases {
             let grant = ask.report.as_ref().map(Grant::void);
             return Ok(Outcome { grant, exhausted: ask.want.map(|_| unknown), ..Outcome::default() });
         };
-        if policy.meter == Meter::Concurrency && ask.want.is_some() {
-            // Noted before anything is granted, so that the end of this epoch finds every slot.
+        let endless = matches!(policy.window, window::Spec::Total | window::Spec::Sliding { .. });
+        if endless && ask.want.is_some() {
+            // Slots, and windows whose end frees nothing: noted before anything is granted, so that the end of this epoch
+            // finds all of it.
             indexed.note(&self.store, &holder.epoch, meter).await?;
         }
         let op = Op::Lease {

@@ -73,7 +73,7 @@ impl Lease {
         };
         let wants = match waiting {
             0 => Vec::new(),
-            _ => vec![LeaseWant { meter: METER.into(), waiting, rate: 0 }],
+            _ => vec![LeaseWant { meter: METER.into(), waiting, rate: 0, least: 0 }],
         };
         let reports = if self.grant.granted > 0 { vec![report] } else { Vec::new() };
         self.ask(LeaseRequest { reports, wants, ..LeaseRequest::default() })

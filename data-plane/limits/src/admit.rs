@@ -10,15 +10,15 @@ use proto::rules::quota::node::Unit;
 use smallvec::SmallVec;
 
 use crate::{
-    Compiled, Limits, Permit, Policy, Refusal,
-    cell::{Cell, News, Patience, Place},
+    Demand, Limits, Permit, Policy, Refusal,
+    cell::{Ask, Cell, News, Patience, Place},
     permit::Taken,
 };
 
 /// A control plane that has been away for so long is not waited for, milliseconds.
 const AWAY_MS: i64 = 2_000;
 
-type Sorted<'a> = SmallVec<[&'a Compiled; 4]>;
+type Sorted<'a> = SmallVec<[Demand<'a>; 4]>;
 
 /// What a try came to.
 enum Tried<'l> {
@@ -53,7 +53,7 @@ impl Limits {
     /// The limit that refused, with its figures.
     pub async fn admit(
         self: &Arc<Self>,
-        demands: &[&Compiled],
+        demands: &[Demand<'_>],
         deadline: Instant,
     ) -> Result<Permit, Refusal> {
         self.admit_with(demands, deadline, false).await
@@ -66,7 +66,7 @@ impl Limits {
     /// The limit that refused, with its figures.
     pub async fn admit_queued(
         self: &Arc<Self>,
-        demands: &[&Compiled],
+        demands: &[Demand<'_>],
         deadline: Instant,
     ) -> Result<Permit, Refusal> {
         self.admit_with(demands, deadline, true).await
@@ -74,16 +74,16 @@ impl Limits {
 
     async fn admit_with(
         self: &Arc<Self>,
-        demands: &[&Compiled],
+        demands: &[Demand<'_>],
         deadline: Instant,
         patient: bool,
     ) -> Result<Permit, Refusal> {
         if demands.is_empty() {
             return Ok(Permit { limits: self.clone(), taken: SmallVec::new() });
         }
-        let mut sorted: Sorted<'_> = demands.iter().copied().collect();
-        sorted.sort_unstable_by(|a, b| a.meter.cmp(&b.meter));
-        sorted.dedup_by(|a, b| a.meter == b.meter);
+        let mut sorted: Sorted<'_> = demands.iter().map(fitted).collect();
+        sorted.sort_unstable_by(|a, b| a.limit.meter.cmp(&b.limit.meter));
+        sorted.dedup_by(|a, b| a.limit.meter == b.limit.meter);
         let patience = Patience { deadline: self.ms(deadline), patient };
         let mut given = None;
         loop {
@@ -94,7 +94,7 @@ impl Limits {
                 }
                 Tried::Refused(refusal) => return Err(self.refused(refusal)),
                 Tried::Away(index) => return self.without_control(&sorted, index),
-                Tried::Wait(index, place) => match self.wait(sorted[index], place, deadline).await? {
+                Tried::Wait(index, place) => match self.wait(&sorted[index], place, deadline).await? {
                     Waited::Unit(cell, unit) => given = Some(Given { index, cell, unit }),
                     Waited::Replaced => {}
                     Waited::NoAnswer => return self.without_control(&sorted, index),
@@ -106,23 +106,24 @@ impl Limits {
     /// Waits in the queue.
     async fn wait(
         &self,
-        limit: &Compiled,
+        demand: &Demand<'_>,
         mut place: Place<'_>,
         deadline: Instant,
     ) -> Result<Waited, Refusal> {
+        let began = self.ms(Instant::now());
         let news = tokio::time::timeout_at(deadline.into(), &mut place.hear).await;
         let now = self.ms(Instant::now());
         let refuse =
-            |said, at, resets_at| Err(self.refused(Refusal::exhausted(limit, &said, at, resets_at, now)));
+            |said, at, resets_at| Err(self.refused(Refusal::exhausted(demand, &said, at, resets_at, now)));
         match news {
             Ok(Ok(News::Unit(unit))) => Ok(Waited::Unit(place.cell.clone(), unit)),
             Ok(Ok(News::Exhausted { said, at, resets_at })) => refuse(said, at, resets_at),
             Ok(Err(_)) => Ok(Waited::Replaced),
             Err(_) => {
-                // What the store said of another amount says nothing of this limit.
-                let said = place.cell.state.lock().lease.figures(now).exhausted;
-                let said = said.filter(|said| said.amount == limit.amount);
-                said.map_or(Ok(Waited::NoAnswer), |said| refuse(said, now, None))
+                // It did answer, and others were first. What it said of another amount says nothing of this limit.
+                let said = place.cell.state.lock().lease.short_since(began);
+                let said = said.filter(|said| said.amount == demand.limit.amount);
+                said.map_or(Ok(Waited::NoAnswer), |said| refuse(said, now + 1_000, None))
             }
         }
     }
@@ -130,9 +131,9 @@ impl Limits {
     fn try_all(&self, sorted: &Sorted<'_>, patience: Patience, mut given: Option<Given>) -> Tried<'_> {
         let now = self.ms(Instant::now());
         let mut taken: SmallVec<[Taken; 3]> = SmallVec::new();
-        for (index, limit) in sorted.iter().enumerate() {
+        for (index, demand) in sorted.iter().enumerate() {
             let own = given.take_if(|given| given.index == index);
-            match self.take(limit, own, patience, now) {
+            match self.take(demand, own, patience, now) {
                 Ok(one) => taken.push(one),
                 Err(blocked) => {
                     self.give_back(taken, given, now);
@@ -153,22 +154,15 @@ impl Limits {
 
     fn take(
         &self,
-        limit: &Compiled,
+        demand: &Demand<'_>,
         given: Option<Given>,
         patience: Patience,
         now: i64,
     ) -> Result<Taken, Blocked<'_>> {
-        let taken = |cell: &Arc<Cell>, unit| Taken {
-            cell: cell.clone(),
-            unit: Some(unit),
-            kind: limit.kind,
-            limit_id: limit.limit_id.clone(),
-            amount: limit.amount,
-            lease_left: 0,
-            window_id: Arc::default(),
-        };
+        let limit = demand.limit;
+        let ask = Ask { amount: limit.amount, units: demand.units };
         if let Some(given) = given {
-            return Ok(taken(&given.cell, given.unit));
+            return Ok(Taken::new(demand, given.cell, Some(given.unit)));
         }
         loop {
             let cell = self.cells.get_or_new(&limit.meter, limit.kind, now);
@@ -183,17 +177,17 @@ impl Limits {
                 self.cells.remove(&cell);
                 continue;
             }
-            if let Some(unit) = state.take(now) {
-                return Ok(taken(&cell, unit));
+            if let Some(unit) = state.take(ask.units, now) {
+                drop(state);
+                return Ok(Taken::new(demand, cell, Some(unit)));
             }
-            if let Some(News::Exhausted { said, at, resets_at }) = state.hopeless(now, limit.amount, patience)
-            {
-                return Err(Blocked::Refused(Refusal::exhausted(limit, &said, at, resets_at, now)));
+            if let Some(News::Exhausted { said, at, resets_at }) = state.hopeless(now, ask, patience) {
+                return Err(Blocked::Refused(Refusal::exhausted(demand, &said, at, resets_at, now)));
             }
             if self.is_away(now) {
                 return Err(Blocked::Away);
             }
-            let (ticket, hear) = state.enqueue(limit.amount, patience);
+            let (ticket, hear) = state.enqueue(ask, patience);
             self.schedule(&cell, &mut state, now);
             drop(state);
             return Err(Blocked::Wait(Place { limits: self, cell, ticket, hear }));
@@ -215,20 +209,20 @@ impl Limits {
             if !used {
                 let rest = taken.drain(index + 1..).collect();
                 self.give_back(rest, None, now);
-                // What is committed already stays so: slots end, a request that was spent stays spent.
+                // What is committed already stays so: slots and reservations end, a request that was spent stays spent.
                 taken.truncate(index);
-                self.end_slots(taken, now);
+                self.end_all(taken, now);
                 return false;
             }
         }
         true
     }
 
-    fn end_slots(&self, taken: &mut SmallVec<[Taken; 3]>, now: i64) {
+    fn end_all(&self, taken: &mut SmallVec<[Taken; 3]>, now: i64) {
         for one in taken.drain(..) {
             let Some(unit) = one.unit else { continue };
             let mut state = one.cell.state.lock();
-            state.lease.end(unit, now);
+            state.lease.end(unit, 0, now);
             state.dispatch(now);
             self.schedule(&one.cell, &mut state, now);
         }
@@ -247,25 +241,17 @@ impl Limits {
     /// The control plane could not be asked about one limit.
     fn without_control(self: &Arc<Self>, sorted: &Sorted<'_>, index: usize) -> Result<Permit, Refusal> {
         if self.policy() == Policy::Refuse {
-            return Err(self.refused(Refusal::control_lost(sorted[index])));
+            return Err(self.refused(Refusal::control_lost(&sorted[index])));
         }
         let now = self.ms(Instant::now());
         let mut taken: SmallVec<[Taken; 3]> = SmallVec::new();
-        for limit in sorted {
-            let cell = self.cells.get_or_new(&limit.meter, limit.kind, now);
+        for demand in sorted {
+            let cell = self.cells.get_or_new(&demand.limit.meter, demand.limit.kind, now);
             let unit = {
                 let mut state = cell.state.lock();
-                if state.dead { None } else { state.take(now) }
+                if state.dead { None } else { state.take(demand.units, now) }
             };
-            taken.push(Taken {
-                cell,
-                unit,
-                kind: limit.kind,
-                limit_id: limit.limit_id.clone(),
-                amount: limit.amount,
-                lease_left: 0,
-                window_id: Arc::default(),
-            });
+            taken.push(Taken::new(demand, cell, unit));
         }
         // A unit whose lease was replaced meanwhile is void, and the request goes on uncounted there.
         for index in 0..taken.len() {
@@ -291,6 +277,13 @@ impl Limits {
         let since = self.away_since.load(Ordering::Relaxed);
         i64::try_from(since).is_ok_and(|since| now - since >= AWAY_MS)
     }
+}
+
+/// A demand that can be met at all: an estimate beyond the whole of a limit that is not strict stands for all of it.
+fn fitted<'a>(demand: &Demand<'a>) -> Demand<'a> {
+    let limit = demand.limit;
+    let most = if limit.strict { i64::MAX } else { limit.amount.max(1) };
+    Demand { limit, units: demand.units.clamp(1, most) }
 }
 
 /// Why a limit gave no unit at once.

@@ -7,7 +7,7 @@ use proto::rules::{
     ids::MeterId,
     quota::{
         Meter,
-        node::{Lease, Outlook, Unit},
+        node::{Lease, Need, Outlook, Unit},
         store::Exhausted,
     },
 };
@@ -29,6 +29,8 @@ pub(crate) struct Cell {
 pub(crate) struct State {
     pub(crate) lease: Lease,
     queue: VecDeque<Waiter>,
+    /// Units that those who wait need.
+    wanted: i64,
     next_ticket: u64,
     /// When the agenda will come back to this meter.
     pub(crate) scheduled: i64,
@@ -42,16 +44,25 @@ pub(crate) struct State {
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
-    amount: i64,
+    ask: Ask,
     patient: bool,
     deadline: i64,
     tell: oneshot::Sender<News>,
 }
 
+/// What a request asks of a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    /// The limit's bound.
+    pub(crate) amount: i64,
+    /// Units.
+    pub(crate) units: i64,
+}
+
 /// What a waiting request is told.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// A unit, taken for it.
+    /// Its units, taken for it.
     Unit(Unit),
     /// Nothing free, and no sense in waiting on.
     Exhausted { said: Exhausted, at: i64, resets_at: Option<i64> },
@@ -72,14 +83,19 @@ impl State {
         self.queue.len()
     }
 
-    /// A unit for a request that just came: never past those that wait already.
-    pub(crate) fn take(&mut self, now: i64) -> Option<Unit> {
-        if self.queue.is_empty() { self.lease.take(now) } else { None }
+    /// What they need.
+    pub(crate) fn need(&self) -> Need {
+        Need { all: self.wanted, first: self.queue.front().map_or(0, |waiter| waiter.ask.units) }
+    }
+
+    /// Units for a request that just came: never past those that wait already.
+    pub(crate) fn take(&mut self, units: i64, now: i64) -> Option<Unit> {
+        if self.queue.is_empty() { self.lease.take(units, now) } else { None }
     }
 
     /// Whether waiting makes no sense for such a request now, and why.
-    pub(crate) fn hopeless(&self, now: i64, amount: i64, patience: Patience) -> Option<News> {
-        match self.lease.outlook(now, amount) {
+    pub(crate) fn hopeless(&self, now: i64, ask: Ask, patience: Patience) -> Option<News> {
+        match self.lease.outlook(now, ask.amount, ask.units) {
             Outlook::Exhausted { at, said, resets_at } => {
                 let wait =
                     patience.patient && (self.lease.meter() == Meter::Concurrency || at < patience.deadline);
@@ -90,12 +106,13 @@ impl State {
     }
 
     /// Puts a request at the end of the queue.
-    pub(crate) fn enqueue(&mut self, amount: i64, patience: Patience) -> (u64, oneshot::Receiver<News>) {
+    pub(crate) fn enqueue(&mut self, ask: Ask, patience: Patience) -> (u64, oneshot::Receiver<News>) {
         let (tell, hear) = oneshot::channel();
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let Patience { deadline, patient } = patience;
-        self.queue.push_back(Waiter { ticket, amount, patient, deadline, tell });
+        self.queue.push_back(Waiter { ticket, ask, patient, deadline, tell });
+        self.wanted = self.wanted.saturating_add(ask.units);
         (ticket, hear)
     }
 
@@ -103,31 +120,38 @@ impl State {
     pub(crate) fn die(&mut self) {
         self.dead = true;
         self.queue.clear();
+        self.wanted = 0;
     }
 
     /// Takes a request out of the queue.
     fn leave(&mut self, ticket: u64) {
         if let Ok(at) = self.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket) {
-            self.queue.remove(at);
+            self.remove(at);
         }
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Waiter> {
+        let waiter = self.queue.remove(at)?;
+        self.wanted -= waiter.ask.units;
+        Some(waiter)
     }
 
     /// Gives units to those who wait, first come first served; and tells those for whom waiting makes no sense any more.
     pub(crate) fn dispatch(&mut self, now: i64) {
-        while !self.queue.is_empty() {
-            let Some(unit) = self.lease.take(now) else { break };
-            let Some(waiter) = self.queue.pop_front() else { break };
+        while let Some(first) = self.queue.front() {
+            let Some(unit) = self.lease.take(first.ask.units, now) else { break };
+            let Some(waiter) = self.remove(0) else { break };
             if let Err(News::Unit(unit)) = waiter.tell.send(News::Unit(unit)) {
                 self.lease.cancel(unit); // It has left meanwhile.
             }
         }
         let mut at = 0;
         while at < self.queue.len() {
-            let Waiter { amount, patient, deadline, .. } = self.queue[at];
-            match self.hopeless(now, amount, Patience { deadline, patient }) {
+            let Waiter { ask, patient, deadline, .. } = self.queue[at];
+            match self.hopeless(now, ask, Patience { deadline, patient }) {
                 None => at += 1,
                 Some(news) => {
-                    if let Some(waiter) = self.queue.remove(at) {
+                    if let Some(waiter) = self.remove(at) {
                         // One that has left meanwhile need not hear it.
                         drop(waiter.tell.send(news));
                     }
@@ -184,6 +208,7 @@ impl Cells {
             let state = State {
                 lease: Lease::new(kind, now),
                 queue: VecDeque::new(),
+                wanted: 0,
                 next_ticket: 0,
                 scheduled: i64::MAX,
                 swept: i64::MAX,

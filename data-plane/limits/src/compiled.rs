@@ -18,6 +18,16 @@ pub struct Scope {
     pub operations: Vec<String>,
 }
 
+/// Which cost a limit on cost counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CostKind {
+    /// After multipliers.
+    #[default]
+    Rated,
+    /// What the upstream takes.
+    Real,
+}
+
 /// A limit made ready. Made anew when the key's policy changes; its state lives in [`crate::Limits`] under its meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
@@ -29,10 +39,14 @@ pub struct Compiled {
     pub kind: Meter,
     /// What it covers.
     pub scope: Scope,
-    /// The bound: requests, or requests at once.
+    /// The bound: requests, tokens, nano-dollars, or requests at once.
     pub amount: i64,
     /// Over what time; `None` for concurrency.
     pub window: Option<window::Spec>,
+    /// Whether the worst case is reserved (tokens, cost).
+    pub strict: bool,
+    /// Which cost.
+    pub cost: CostKind,
 }
 
 /// What is wrong with one field of a limit.
@@ -63,20 +77,25 @@ impl Compiled {
         }
         let kind = Meter::from_name(&limit.meter);
         if kind.is_none() {
-            refuse(
-                "meter",
-                "must be `requests` or `concurrency`; others are not yet enforced by this release",
-            );
+            refuse("meter", "must be `requests`, `tokens`, `cost` or `concurrency`");
         }
-        let window = match (kind, &limit.window) {
-            (Some(Meter::Requests), Some(window)) => match window::Spec::from_wire(window) {
+        let cost = match (limit.cost_kind.as_str(), kind) {
+            ("", _) | ("rated", Some(Meter::Cost)) => CostKind::Rated,
+            ("real", Some(Meter::Cost)) => CostKind::Real,
+            _ => {
+                refuse("cost_kind", "must be `rated` or `real`, and only for `cost`");
+                CostKind::Rated
+            }
+        };
+        let window = match (kind.filter(|kind| kind.has_window()), &limit.window) {
+            (Some(_), Some(window)) => match window::Spec::from_wire(window) {
                 Ok(spec) => Some(spec),
                 Err(found) => {
                     found.iter().for_each(|one| refuse(&format!("window.{}", one.field), one.reason));
                     None
                 }
             },
-            (Some(Meter::Requests), None) => {
+            (Some(_), None) => {
                 refuse("window", "must be stated");
                 None
             }
@@ -90,6 +109,8 @@ impl Compiled {
                 scope: Scope::from_wire(limit.scope.as_ref()),
                 amount: limit.amount,
                 window,
+                strict: limit.strict && kind.settles_later(),
+                cost,
             }),
             _ => Err(violations),
         }
@@ -134,17 +155,28 @@ mod tests {
     #[test]
     fn a_limit_that_cannot_be_enforced_is_refused_by_field() {
         assert_eq!(Compiled::new("k", &limit()).unwrap().meter.as_str(), "k/l");
-        let tokens = types::Limit { meter: "tokens".into(), ..limit() };
-        assert_eq!(Compiled::new("k", &tokens).unwrap_err()[0].field, "meter");
-        let sliding = types::Window { kind: "sliding".into(), minutes: 5, ..types::Window::default() };
-        let sliding = types::Limit { window: Some(sliding), ..limit() };
-        assert_eq!(Compiled::new("k", &sliding).unwrap_err()[0].field, "window.kind");
+        let seconds = types::Limit { meter: "seconds".into(), ..limit() };
+        assert_eq!(Compiled::new("k", &seconds).unwrap_err()[0].field, "meter");
+        let gliding = types::Window { kind: "gliding".into(), ..types::Window::default() };
+        let gliding = types::Limit { window: Some(gliding), ..limit() };
+        assert_eq!(Compiled::new("k", &gliding).unwrap_err()[0].field, "window.kind");
+        let rated = types::Limit { cost_kind: "real".into(), ..limit() };
+        assert_eq!(Compiled::new("k", &rated).unwrap_err()[0].field, "cost_kind");
         assert_eq!(
             Compiled::new("k", &types::Limit { window: None, ..limit() }).unwrap_err()[0].field,
             "window"
         );
         let negative = types::Limit { amount: -1, ..limit() };
         assert_eq!(Compiled::new("k", &negative).unwrap_err()[0].field, "amount");
+    }
+
+    #[test]
+    fn only_what_is_settled_later_can_be_strict() {
+        let strict = types::Limit { strict: true, ..limit() };
+        assert!(!Compiled::new("k", &strict).unwrap().strict);
+        let strict = types::Limit { meter: "cost".into(), cost_kind: "real".into(), ..strict };
+        let strict = Compiled::new("k", &strict).unwrap();
+        assert!(strict.strict && strict.cost == CostKind::Real);
     }
 
     #[test]

@@ -26,8 +26,8 @@ use parking_lot::Mutex;
 use proto::rules::quota::node::Figures;
 use tokio::sync::Notify;
 
-pub use compiled::{Compiled, Scope, Violation};
-pub use permit::Permit;
+pub use compiled::{Compiled, CostKind, Scope, Violation};
+pub use permit::{Permit, Used};
 pub use proto::rules::quota::Meter;
 pub use refusal::Refusal;
 
@@ -35,8 +35,22 @@ use agenda::Agenda;
 use cell::Cells;
 use pump::Link;
 
-/// One limit that a request falls under.
-pub type Demand<'a> = &'a Compiled;
+/// One limit that a request falls under, and what it takes of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// The limit.
+    pub limit: &'a Compiled,
+    /// Requests or slots: 1. Tokens or nano-dollars: what to reserve; of a limit that is not strict never more than its
+    /// bound, or it would admit nothing.
+    pub units: i64,
+}
+
+impl<'a> Demand<'a> {
+    /// One request, or one slot.
+    pub fn one(limit: &'a Compiled) -> Self {
+        Self { limit, units: 1 }
+    }
+}
 
 /// What limited keys may do while the control plane cannot be asked and the lease in hand does not suffice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -172,7 +186,7 @@ impl Limits {
         if state.dead {
             return;
         }
-        let (due, slot) = match state.lease.next_due(state.waiting() as i64, now) {
+        let (due, slot) = match state.lease.next_due(state.need(), now) {
             Some(due) => (due.max(earliest), &mut state.scheduled),
             // Nothing to say: one look, later, whether it may be forgotten.
             None => (now + agenda::SWEEP_MS, &mut state.swept),

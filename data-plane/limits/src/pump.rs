@@ -55,8 +55,8 @@ impl Limits {
                 _ if due == state.swept => state.swept = i64::MAX,
                 _ => continue, // It was moved forward, and that entry has been served.
             }
-            let waiting = state.waiting() as i64;
-            let said = state.lease.collect(sequence, waiting, now);
+            let (waiting, need) = (state.waiting() as i64, state.need());
+            let said = state.lease.collect(sequence, need, now);
             request.reports.extend(said.report.map(|report| report.to_wire(meter.as_str())));
             request.wants.extend(said.want.map(|want| want.to_wire(meter.as_str())));
             // Never again within the same message.
@@ -124,8 +124,8 @@ impl Limits {
         }
         for reclaim in &response.reclaims {
             self.with(&reclaim.meter, now, |state| {
-                let waiting = state.waiting() as i64;
-                state.lease.reclaim(reclaim.amount, waiting, now);
+                let need = state.need();
+                state.lease.reclaim(reclaim.amount, need, now);
             });
         }
     }

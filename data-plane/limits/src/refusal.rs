@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use proto::rules::quota::{Meter, store::Exhausted};
+use proto::rules::{
+    quota::{Meter, store::Exhausted},
+    window,
+};
 
-use crate::Compiled;
+use crate::Demand;
 
 /// A refusal that explains itself. Times in milliseconds from now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,8 +17,12 @@ pub struct Refusal {
     pub limit_id: Arc<str>,
     /// What it counts.
     pub meter: Meter,
+    /// Over what time; `None`: concurrency.
+    pub window: Option<window::Spec>,
     /// Its bound.
     pub amount: i64,
+    /// What the request would have taken.
+    pub needed: i64,
     /// Used in this window by all nodes, as far as reported.
     pub used: i64,
     /// Held by all nodes and not reported used; for concurrency: slots.
@@ -30,13 +37,13 @@ pub struct Refusal {
 
 impl Refusal {
     /// The control plane could not be asked.
-    pub(crate) fn control_lost(limit: &Compiled) -> Self {
-        Self { control_lost: true, retry_after_ms: 1000, ..Self::of(limit) }
+    pub(crate) fn control_lost(demand: &Demand<'_>) -> Self {
+        Self { control_lost: true, retry_after_ms: 1000, ..Self::of(demand) }
     }
 
     /// The store had nothing free; it is asked again at `at`, the window ends at `resets_at`.
     pub(crate) fn exhausted(
-        limit: &Compiled,
+        demand: &Demand<'_>,
         said: &Exhausted,
         at: i64,
         resets_at: Option<i64>,
@@ -44,18 +51,21 @@ impl Refusal {
     ) -> Self {
         let resets_in_ms = resets_at.map(|at| (at - now).max(0));
         // A slot may come free at any time: v1's clients know "in a second".
-        let retry_after_ms = match limit.kind {
+        let retry_after_ms = match demand.limit.kind {
             Meter::Concurrency => 1000,
-            Meter::Requests => (at - now).max(1),
+            _ => (at - now).max(1),
         };
-        Self { used: said.used, leased: said.leased, resets_in_ms, retry_after_ms, ..Self::of(limit) }
+        Self { used: said.used, leased: said.leased, resets_in_ms, retry_after_ms, ..Self::of(demand) }
     }
 
-    fn of(limit: &Compiled) -> Self {
+    fn of(demand: &Demand<'_>) -> Self {
+        let limit = demand.limit;
         Self {
             limit_id: limit.limit_id.clone(),
             meter: limit.kind,
+            window: limit.window,
             amount: limit.amount,
+            needed: demand.units,
             used: 0,
             leased: 0,
             resets_in_ms: None,

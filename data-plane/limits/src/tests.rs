@@ -23,6 +23,7 @@ use proto::{
 use super::*;
 
 mod admission;
+mod amounts;
 mod fleet;
 
 /// A control plane over rows in memory.
@@ -149,6 +150,8 @@ fn requests(id: &str, amount: i64) -> Compiled {
         scope: Scope::default(),
         amount,
         window: Some(window::Spec::Fixed { minutes: 5 }),
+        strict: false,
+        cost: CostKind::Rated,
     }
 }
 

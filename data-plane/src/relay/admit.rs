@@ -7,18 +7,19 @@ use std::{
 };
 
 use dialects::{Dialect, Operation, error::Kind, peek::Peek};
-use limits::{Compiled, Meter, Permit};
+use limits::{Compiled, Demand, Meter, Permit};
 use smallvec::SmallVec;
 use snapshot::{Key, Life, Settings, UnknownPrice};
 
 use super::{
+    demand::{self, Size},
     error::{Refusal, malformed},
     node::{Asked, Node},
 };
 use crate::{metrics::Reason, routes};
 
 /// How long a limited request waits for the control plane's word when the node holds no unit.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whether the key is in force and its rules let this client in; all that can be said before the body is read.
 ///
@@ -106,25 +107,49 @@ const fn required(dialect: Dialect, operation: Operation) -> Option<&'static str
     }
 }
 
+/// What is asked for.
+pub struct Wish<'a> {
+    /// The model, as asked for.
+    pub model: &'a str,
+    /// Its family.
+    pub model_family: &'a str,
+    /// How large the request is.
+    pub size: Size,
+}
+
+/// Whether a request falls under a limit. Operations that are only counted take no concurrency, and use no tokens, as in
+/// version 1.
+pub fn covers(limit: &Compiled, asked: &Asked, model_family: &str) -> bool {
+    limit.covers(model_family, None, asked.operation.as_str())
+        && (asked.operation.is_charged() || limit.kind == Meter::Requests)
+}
+
 /// Takes what the request needs of every limit it falls under. The first admission of a key whose life begins with it
 /// is told on.
 ///
 /// # Errors
-/// 429 with the limit; 503 when the control plane cannot be asked.
+/// 429 with the limit; 400 where a strict limit finds no bound; 503 when the control plane cannot be asked.
 pub async fn permit(
     node: &Node,
     key: &Arc<Key>,
     settings: &Settings,
     asked: &Asked,
-    model_family: &str,
+    wish: &Wish<'_>,
     now_ms: i64,
 ) -> Result<Permit, Refusal> {
-    // Operations that are only counted take no concurrency, as in version 1.
-    let covers = |limit: &&Compiled| {
-        limit.covers(model_family, None, asked.operation.as_str())
-            && (asked.operation.is_charged() || limit.kind != Meter::Concurrency)
-    };
-    let demands: SmallVec<[&Compiled; 4]> = key.limits.iter().filter(covers).collect();
+    let mut demands: SmallVec<[Demand<'_>; 4]> = SmallVec::new();
+    let mut rate = None;
+    for limit in key.limits.iter().filter(|limit| covers(limit, asked, wish.model_family)) {
+        if !limit.kind.settles_later() {
+            demands.push(Demand::one(limit));
+            continue;
+        }
+        let rate = *rate.get_or_insert_with(|| demand::Rate {
+            price: demand::price(node.prices, settings, wish.model),
+            multiplier: demand::largest_multiplier(key, settings),
+        });
+        demands.push(demand::of(limit, &wish.size, rate).map_err(|demand::NoBound| without_bound(limit))?);
+    }
     let permit = match node.limits.admit(&demands, Instant::now() + PATIENCE).await {
         Ok(permit) => permit,
         Err(refusal) if refusal.meter == Meter::Concurrency && !refusal.control_lost => {
@@ -143,7 +168,7 @@ async fn queued(
     node: &Node,
     key: &Arc<Key>,
     settings: &Settings,
-    demands: &[&Compiled],
+    demands: &[Demand<'_>],
     refusal: limits::Refusal,
 ) -> Result<Permit, Refusal> {
     let Some(queue) = key.queue_or(settings.queue) else { return Err(refused(&refusal)) };
@@ -152,7 +177,19 @@ async fn queued(
     node.limits.admit_queued(demands, deadline).await.map_err(|refusal| refused(&refusal))
 }
 
-fn refused(refusal: &limits::Refusal) -> Refusal {
+/// A strict limit reserves the worst case, and there is none.
+pub fn without_bound(limit: &Compiled) -> Refusal {
+    let message = format!(
+        "this relay key has a strict {} limit ({}), and nothing bounds what this request may use: set a cap on its \
+         output, name a model whose context is known, and use no server tools",
+        limit.kind.as_str(),
+        limit.limit_id
+    );
+    Refusal::new(Kind::InvalidRequest, Reason::Limit, message).code("request_without_bound")
+}
+
+/// A limit's refusal, in the client's terms.
+pub fn refused(refusal: &limits::Refusal) -> Refusal {
     let wait = refusal.resets_in_ms.unwrap_or(refusal.retry_after_ms).max(1) as u64;
     if refusal.control_lost {
         let message = "this relay key has limits, and its budget cannot be asked for right now";
@@ -165,6 +202,16 @@ fn refused(refusal: &limits::Refusal) -> Refusal {
             "concurrency limit reached: {} requests at once (limit {})",
             refusal.amount, refusal.limit_id
         ),
+        Meter::Tokens | Meter::Cost => format!(
+            "{} limit reached: {} used and {} reserved of {}, and this request needs {}; resets in {} s (limit {})",
+            refusal.meter.as_str(),
+            amount(refusal.meter, refusal.used),
+            amount(refusal.meter, refusal.leased),
+            amount(refusal.meter, refusal.amount),
+            amount(refusal.meter, refusal.needed),
+            wait.div_ceil(1000),
+            refusal.limit_id
+        ),
         Meter::Requests => format!(
             "request limit reached: {} of {} used, resets in {} s (limit {})",
             refusal.used.max(refusal.amount),
@@ -174,4 +221,9 @@ fn refused(refusal: &limits::Refusal) -> Refusal {
         ),
     };
     Refusal::new(Kind::RateLimit, Reason::Limit, message).code("relay_limit_reached").later(wait)
+}
+
+/// An amount as people read it.
+fn amount(meter: Meter, units: i64) -> String {
+    if meter == Meter::Cost { format!("${:.4}", units as f64 / 1e9) } else { units.to_string() }
 }

@@ -18,7 +18,7 @@ use super::{
     failed::{self, Failure},
     settle::{Ended, Settlement, Usage},
 };
-use crate::{metrics::Reason, routes};
+use crate::routes;
 
 mod body;
 mod first;
@@ -78,7 +78,7 @@ pub struct Wanted<'a> {
 /// Tries one account.
 ///
 /// # Errors
-/// The spool has no room: nothing was sent.
+/// The spool has no room, or a strict limit: nothing was sent.
 pub async fn attempt(
     life: &mut Settlement,
     choice: Choice,
@@ -100,7 +100,7 @@ pub async fn attempt(
         }
     };
     let (route, request, model_sent) = (route, request.0, request.1);
-    life.attempt(choice, model_sent).map_err(|_| spool_full())?;
+    life.attempt(choice, model_sent).await?;
     // One timer for the head of the answer and for its first event: what it runs out on is given up either way.
     match tokio::time::timeout_at(wanted.deadline.into(), exchange(life, platform, &account, &route, request))
         .await
@@ -135,11 +135,6 @@ async fn exchange(
         Ok(response) => answered(life, platform, account, response).await,
         Err(error) => Attempted::Failed(unreachable(life, platform, &error)),
     }
-}
-
-fn spool_full() -> Refusal {
-    let message = "the relay cannot record usage right now, so it takes no requests";
-    Refusal::new(dialects::error::Kind::Unavailable, Reason::Spool, message).later(5_000)
 }
 
 fn prepare(

@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 use snapshot::Handle;
 use upstream::Exchange;
 
-use super::{authenticate::Throttle, read::Budget, settle::Scratch};
+use super::{authenticate::Throttle, demand::Means, read::Budget, settle::Scratch};
 use crate::{
     access_log,
     config::RelayConfig,
@@ -58,6 +58,8 @@ pub struct Node {
     pub throttle: Throttle,
     /// Requests that wait for a slot, by key.
     pub queues: Queues,
+    /// How long answers are, by key.
+    pub means: Means,
     /// What a request may take.
     pub config: RelayConfig,
 }

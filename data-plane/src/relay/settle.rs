@@ -16,6 +16,7 @@ use spool::{Intent, Payload};
 
 use super::{
     choose::Session,
+    demand,
     error::Refusal,
     node::{Asked, Worker},
     read::Reserved,
@@ -27,6 +28,7 @@ use crate::{
 
 mod ended;
 mod record;
+mod reserve;
 mod tried;
 mod unsettled;
 mod wire;
@@ -61,6 +63,8 @@ pub struct Settlement {
     pub input_estimate: i64,
     /// Output tokens that the request allows itself; 0: not said.
     pub output_cap: i64,
+    /// What bounds its input, where a limit of its key is strict.
+    pub bound: demand::Bound,
     /// Bytes of its body.
     pub request_bytes: u64,
     /// Whether it asks for a stream.
@@ -109,6 +113,7 @@ impl Settlement {
             session: None,
             input_estimate: 0,
             output_cap: 0,
+            bound: demand::Bound::NotAsked,
             request_bytes: 0,
             streaming: false,
             sent: 0,
@@ -128,11 +133,11 @@ impl Settlement {
     ///
     /// # Errors
     /// The spool has no room; nothing was begun.
-    pub fn attempt(&mut self, choice: Choice, model_sent: String) -> Result<(), spool::Full> {
+    fn write_intent(&mut self, choice: Choice, model_sent: String) -> Result<(), spool::Full> {
         self.note_last();
         let Choice { account, slot, how, group, considered, .. } = choice;
         let now_us = process::clock::unix_us();
-        let multiplier = self.multiplier(account.service);
+        let multiplier = demand::multiplier(&self.key, &self.settings, account.service);
         let id = self.worker.ids.uuid(now_us);
         let tried = Tried::begun(id, Arc::clone(&account), group, model_sent, now_us);
         let intended =
@@ -251,7 +256,7 @@ impl Settlement {
                 self.worker.spool.outcome(partition, std::mem::take(&mut self.intents), payload);
             }
         }
-        self.permit = None;
+        self.settle_permit();
         self.reserved = None;
     }
 
@@ -302,13 +307,6 @@ impl Settlement {
     /// Longest silence of an upstream within its answer.
     pub fn idle_timeout(&self) -> std::time::Duration {
         self.settings.idle_timeout
-    }
-
-    fn multiplier(&self, service: &str) -> f64 {
-        let of = |multipliers: &std::collections::BTreeMap<String, f64>| {
-            multipliers.get(service).copied().unwrap_or(1.0)
-        };
-        of(&self.key.multipliers) * of(&self.settings.service_multipliers)
     }
 
     /// Tokens, whether they are estimated, the model that served, the service tier.

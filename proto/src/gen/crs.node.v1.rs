@@ -1477,6 +1477,9 @@ pub struct LeaseWant {
     /// Units used in the last second, to size the grant.
     #[prost(int64, tag = "3")]
     pub rate: i64,
+    /// Units that the first waiting request needs beyond what the node holds: less is of no use; 0: any.
+    #[prost(int64, tag = "4")]
+    pub least: i64,
 }
 /// Control plane to node.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -10,10 +10,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+mod bound;
 mod cost;
 mod name;
 mod parse;
 
+pub use bound::Amount;
 pub use cost::{Context, cost};
 pub use name::canonical;
 pub use parse::Error;

@@ -10,6 +10,8 @@ use crate::types;
 
 /// The longest fixed window, in minutes: 31 days.
 pub const LONGEST_MINUTES: u32 = 44_640;
+/// What ids of sliding windows begin with.
+pub const SLIDING: &str = "sliding-";
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// The last instant for which calendars are computed: the year 9000, so that a window's end is always on the scale.
@@ -20,6 +22,11 @@ const LAST_MS: i64 = 221_845_132_800_000;
 pub enum Spec {
     /// So many minutes from the first use.
     Fixed {
+        /// 1 to [`LONGEST_MINUTES`].
+        minutes: u32,
+    },
+    /// So many minutes back from now, in steps of a sixtieth.
+    Sliding {
         /// 1 to [`LONGEST_MINUTES`].
         minutes: u32,
     },
@@ -40,7 +47,8 @@ pub enum Spec {
     Total,
 }
 
-/// The window that an instant lies in (or, for [`Spec::Fixed`], that a first use at that instant opens).
+/// The window that an instant lies in (or, for [`Spec::Fixed`], that a first use at that instant opens). A sliding one
+/// is always open: what leaves it is the store's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     /// Stable id.
@@ -68,11 +76,11 @@ impl Spec {
         let mut violations = Vec::new();
         let mut refuse = |field, reason| violations.push(Violation { field, reason });
         let kind = window.kind.as_str();
-        if kind == "fixed" {
+        if matches!(kind, "fixed" | "sliding") {
             if !(1..=LONGEST_MINUTES).contains(&window.minutes) {
                 refuse("minutes", "must be 1 to 44640 (31 days)");
             }
-        } else if window.minutes != 0 && kind != "sliding" {
+        } else if window.minutes != 0 {
             refuse("minutes", "only for `fixed` and `sliding`");
         }
         if kind == "week" {
@@ -86,15 +94,15 @@ impl Spec {
             refuse("week_start_day", "only for `week`");
         }
         match kind {
-            "fixed" | "hour" | "day" | "week" | "month" | "total" => {}
-            "sliding" => refuse("kind", "`sliding` is not yet enforced by this release"),
-            _ => refuse("kind", "must be `fixed`, `hour`, `day`, `week`, `month` or `total`"),
+            "fixed" | "sliding" | "hour" | "day" | "week" | "month" | "total" => {}
+            _ => refuse("kind", "must be `fixed`, `sliding`, `hour`, `day`, `week`, `month` or `total`"),
         }
         if !violations.is_empty() {
             return Err(violations);
         }
         Ok(match kind {
             "fixed" => Self::Fixed { minutes: window.minutes },
+            "sliding" => Self::Sliding { minutes: window.minutes },
             "hour" => Self::Hour,
             "day" => Self::Day,
             // A week whose day is not stated starts on Monday.
@@ -110,6 +118,7 @@ impl Spec {
     pub fn prefix(&self) -> String {
         match self {
             Self::Fixed { minutes } => format!("fixed-{minutes}"),
+            Self::Sliding { minutes } => format!("{SLIDING}{minutes}"),
             Self::Hour => "hour".into(),
             Self::Day => "day".into(),
             Self::Week { day, hour } => format!("week-{day}-{hour}"),
@@ -130,7 +139,7 @@ pub fn at(spec: &Spec, now_ms: i64, zone: &TimeZone) -> Open {
     let now_ms = now_ms.clamp(0, LAST_MS);
     let bounds = match spec {
         Spec::Fixed { minutes } => Some((now_ms, now_ms + i64::from(*minutes) * MINUTE_MS)),
-        Spec::Total => None,
+        Spec::Total | Spec::Sliding { .. } => None,
         // A zone's table knows every instant on the scale; without an answer the window stays open: the safe side.
         calendar => calendar_bounds(calendar, now_ms, zone).ok(),
     };

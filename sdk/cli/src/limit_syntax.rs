@@ -1,4 +1,5 @@
-//! How a limit is written on the command line: `METER:AMOUNT[/WINDOW][@SCOPE]`.
+//! How a limit is written on the command line: `METER:AMOUNT[/WINDOW][@SCOPE]`. Among the scope stand `strict` (never
+//! exceed, reserve the worst case) and `real` (cost before multipliers) too: `cost:20usd/month@strict,real,family=opus`.
 //!
 //! `requests:100/10m` (ten minutes from first use), `requests:1000/day`, `concurrency:5`, `cost:20usd/month`,
 //! `tokens:2m/~60m` (sliding), `requests:50/5h@family=opus,operation=messages`, `requests:10/week:1:8` (from Monday, 8 h).
@@ -26,8 +27,11 @@ pub fn parse(text: &str) -> Result<Limit, Usage> {
         None if meter == "concurrency" => None,
         None => return Err(wrong("no window")),
     };
-    let scope = scope.map(|scope| parse_scope(scope).ok_or_else(|| wrong("unknown scope"))).transpose()?;
-    Ok(Limit { meter: meter.to_owned(), amount, window, scope, ..Limit::default() })
+    let mut limit = Limit { meter: meter.to_owned(), amount, window, ..Limit::default() };
+    for part in scope.unwrap_or_default().split(',').filter(|part| !part.is_empty()) {
+        add_part(&mut limit, part).ok_or_else(|| wrong("unknown scope"))?;
+    }
+    Ok(limit)
 }
 
 /// Writes one limit as it would be read.
@@ -41,19 +45,23 @@ pub fn show(limit: &Limit) -> String {
         text.push('/');
         text.push_str(&show_window(window));
     }
+    let mut parts = Vec::new();
+    if limit.strict {
+        parts.push("strict".to_owned());
+    }
+    if limit.cost_kind == "real" {
+        parts.push("real".to_owned());
+    }
     if let Some(scope) = &limit.scope {
         let named = |name: &str, values: &[String]| {
             values.iter().map(|value| format!("{name}={value}")).collect::<Vec<_>>()
         };
-        let parts = [
-            named("family", &scope.families),
-            named("platform", &scope.platforms),
-            named("operation", &scope.operations),
-        ]
-        .concat();
-        if !parts.is_empty() {
-            text.push_str(&format!("@{}", parts.join(",")));
-        }
+        parts.extend(named("family", &scope.families));
+        parts.extend(named("platform", &scope.platforms));
+        parts.extend(named("operation", &scope.operations));
+    }
+    if !parts.is_empty() {
+        text.push_str(&format!("@{}", parts.join(",")));
     }
     text
 }
@@ -101,19 +109,23 @@ fn parse_minutes(text: &str) -> Option<u32> {
     digits.parse::<u32>().ok()?.checked_mul(factor)
 }
 
-fn parse_scope(text: &str) -> Option<LimitScope> {
-    let mut scope = LimitScope::default();
-    for part in text.split(',') {
-        let (name, value) = part.split_once('=')?;
-        let list = match name {
-            "family" => &mut scope.families,
-            "platform" => &mut scope.platforms,
-            "operation" => &mut scope.operations,
-            _ => return None,
-        };
-        list.push(value.to_owned());
+fn add_part(limit: &mut Limit, part: &str) -> Option<()> {
+    match part {
+        "strict" => limit.strict = true,
+        "real" => limit.cost_kind = "real".to_owned(),
+        _ => {
+            let (name, value) = part.split_once('=')?;
+            let scope = limit.scope.get_or_insert_with(LimitScope::default);
+            let list = match name {
+                "family" => &mut scope.families,
+                "platform" => &mut scope.platforms,
+                "operation" => &mut scope.operations,
+                _ => return None,
+            };
+            list.push(value.to_owned());
+        }
     }
-    Some(scope)
+    Some(())
 }
 
 fn show_window(window: &Window) -> String {
@@ -143,6 +155,8 @@ mod tests {
             "requests:50/5h@family=opus,operation=messages",
             "requests:10/week:1:8",
             "requests:7/total",
+            "tokens:7/day@strict",
+            "cost:1usd/day@strict,real,family=opus",
         ] {
             assert_eq!(show(&parse(text).unwrap()), text);
         }

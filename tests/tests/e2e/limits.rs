@@ -41,12 +41,13 @@ async fn g3_requests_of_a_fixed_window_are_exact_and_a_refusal_says_when() -> Te
 }
 
 #[tokio::test]
-async fn limits_that_are_not_enforced_yet_are_refused_not_ignored() -> Test {
+async fn limits_that_make_no_sense_are_refused_not_ignored() -> Test {
     let bed = Bed::start().await?;
     for limit in [
-        json!({"meter": "tokens", "amount": 5, "window": {"kind": "day"}}),
-        json!({"meter": "cost", "amount": 5, "window": {"kind": "day"}}),
-        json!({"meter": "requests", "amount": 5, "window": {"kind": "sliding", "minutes": 5}}),
+        json!({"meter": "requests", "amount": 5, "window": {"kind": "day"}, "strict": true}),
+        json!({"meter": "tokens", "amount": 5, "window": {"kind": "day"}, "cost_kind": "real"}),
+        json!({"meter": "cost", "amount": 5, "window": {"kind": "day"}, "cost_kind": "guessed"}),
+        json!({"meter": "requests", "amount": 5, "window": {"kind": "sliding"}}),
         json!({"meter": "requests", "amount": -5, "window": {"kind": "fixed", "minutes": 5}}),
         json!({"meter": "requests", "amount": 5}),
         json!({"meter": "wishes", "amount": 5, "window": {"kind": "day"}}),

@@ -12,6 +12,7 @@ mod configuration;
 mod g10_contract;
 mod g1_bytes;
 mod g2_secrets;
+mod g3_amounts;
 mod g4_kills;
 mod g4_usage;
 mod g5_outage;

@@ -353,7 +353,7 @@ async fn unknown_fields_and_wrong_types_are_named() {
         ("POST /api/v2/keys", r#"{"name":"x","limits":[{"amount":"many"}]}"#, "limits[0].amount"),
         (
             "POST /api/v2/keys",
-            r#"{"name":"x","limits":[{"meter":"tokens","amount":5,"window":{"kind":"day"}}]}"#,
+            r#"{"name":"x","limits":[{"meter":"seconds","amount":5,"window":{"kind":"day"}}]}"#,
             "limits[0].meter",
         ),
         ("PATCH /api/v2/settings", r#"{"max_attempts":9}"#, "max_attempts"),

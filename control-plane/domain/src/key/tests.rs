@@ -93,29 +93,35 @@ fn everything_that_is_wrong_is_named() {
 
 #[test]
 fn limits_that_would_not_be_enforced_are_refused() {
-    let tokens = types::Limit { meter: "tokens".into(), ..requests(1) };
+    let seconds = types::Limit { meter: "seconds".into(), ..requests(1) };
     let window = |kind: &str, minutes| types::Limit {
         window: Some(types::Window { kind: kind.into(), minutes, ..Default::default() }),
         ..requests(1)
     };
     let concurrency = types::Limit { meter: "concurrency".into(), ..requests(1) };
+    let strict = types::Limit { strict: true, ..window("month", 0) };
     let limits = vec![
-        tokens,
-        window("sliding", 5),
+        seconds,
+        window("gliding", 0),
         window("fixed", 0),
         concurrency,
         types::Limit { amount: 0, ..window("day", 0) },
         types::Limit { window: None, ..requests(1) },
+        strict,
+        types::Limit { cost_kind: "real".into(), ..window("hour", 0) },
+        types::Limit { meter: "cost".into(), cost_kind: "unreal".into(), ..window("day", 0) },
     ];
     let wire = types::Key { limits, ..named() };
     let expected = [
         "limits[0].meter",
         "limits[1].window.kind",
-        "limits[1].window.minutes",
         "limits[2].window.minutes",
         "limits[3].window",
         "limits[4].amount",
         "limits[5].window",
+        "limits[6].strict",
+        "limits[7].cost_kind",
+        "limits[8].cost_kind",
     ];
     assert_eq!(refused(&wire), expected);
 }

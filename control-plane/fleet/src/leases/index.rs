@@ -1,4 +1,4 @@
-//! Of which concurrency meters an epoch holds slots: noted before the first grant, so that its end finds them all without
+//! Of which meters without a window that ends (concurrency, total, sliding) an epoch holds anything: noted before the first grant, so that its end finds them all without
 //! looking at every meter there is.
 
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ const PAGE: usize = 500;
 pub(crate) struct Indexed(Mutex<HashSet<String>>);
 
 impl Indexed {
-    /// Notes that an epoch may hold slots of a meter.
+    /// Notes that an epoch may hold something of a meter.
     pub(super) async fn note(&self, store: &Store, epoch: &str, meter: &str) -> Result<()> {
         if self.0.lock().contains(meter) {
             return Ok(());
@@ -24,7 +24,7 @@ impl Indexed {
     }
 }
 
-/// Meters of which an epoch may hold slots.
+/// Meters of which an epoch may hold something.
 pub(super) async fn meters_of(store: &Store, epoch: &str) -> Result<Vec<String>> {
     let prefix = cell(epoch, "");
     let (mut meters, mut after) = (Vec::new(), None::<String>);
@@ -39,7 +39,7 @@ pub(super) async fn meters_of(store: &Store, epoch: &str) -> Result<Vec<String>>
     }
 }
 
-/// An epoch holds no slots of a meter any more.
+/// An epoch holds nothing of a meter any more.
 pub(super) async fn forget(store: &Store, epoch: &str, meter: &str) -> Result<()> {
     store.forget_meter(&cell(epoch, meter)).await
 }

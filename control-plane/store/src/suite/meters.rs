@@ -44,11 +44,10 @@ pub async fn g3_a_meter_of_the_store_is_the_pure_machine(bed: &Bed) {
     let mut runner = TestRunner::new(Config::default());
     for trace in 0..12 {
         let meter = format!("key/{trace}");
-        let concurrency = trace % 2 == 0;
         let policy = Policy {
-            meter: if concurrency { Meter::Concurrency } else { Meter::Requests },
+            meter: Meter::ALL[trace % Meter::ALL.len()],
             amount: 20,
-            window: window::Spec::Total,
+            window: if trace % 3 == 0 { window::Spec::Sliding { minutes: 1 } } else { window::Spec::Total },
             zone: jiff::tz::TimeZone::UTC,
             ttl_ms: 5,
             orphans: Orphans::ReleaseAfterTtl,
@@ -76,7 +75,8 @@ pub async fn g3_a_meter_of_the_store_is_the_pure_machine(bed: &Bed) {
 fn op() -> impl Strategy<Value = Op> {
     let report =
         (0..30_i64, 0..30_i64).prop_map(|(spent, returned)| Report { spent, returned, ..Report::default() });
-    let want = (0..10_i64, 0..10_i64).prop_map(|(waiting, rate)| Want { waiting, rate });
+    let want =
+        (0..10_i64, 0..10_i64).prop_map(|(waiting, rate)| Want { waiting, least: waiting.min(3), rate });
     let lease = (0..4_u8, 0..100_u64, prop::option::of(report), prop::option::of(want));
     prop_oneof![
         8 => lease.prop_map(|(n, sequence, report, want)| Op::Lease {

@@ -14,10 +14,10 @@ async fn g3_many_nodes_never_admit_more_than_the_amount_and_waste_none_of_it() {
         load.spawn(async move {
             let mut refused = 0;
             while refused < 3 {
-                match node.admit(&[&limit], within(3_000)).await {
+                match node.admit(&[Demand::one(&limit)], within(3_000)).await {
                     Ok(permit) => {
                         admitted.fetch_add(1, Ordering::Relaxed);
-                        permit.settle();
+                        permit.settle(&Used::default());
                     }
                     Err(refusal) => {
                         assert!(!refusal.control_lost, "{refusal:?}");
@@ -34,16 +34,16 @@ async fn g3_many_nodes_never_admit_more_than_the_amount_and_waste_none_of_it() {
     // What is left idle somewhere is found by who asks long enough.
     let bound = within(5_000);
     while admitted.load(Ordering::Relaxed) < 500 && Instant::now() < bound {
-        match nodes[0].admit(&[&limit], within(500)).await {
+        match nodes[0].admit(&[Demand::one(&limit)], within(500)).await {
             Ok(permit) => {
                 admitted.fetch_add(1, Ordering::Relaxed);
-                permit.settle();
+                permit.settle(&Used::default());
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
     assert_eq!(admitted.load(Ordering::Relaxed), 500);
-    assert!(nodes[1].admit(&[&limit], within(500)).await.is_err());
+    assert!(nodes[1].admit(&[Demand::one(&limit)], within(500)).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -58,7 +58,7 @@ async fn g3_slots_in_use_over_all_nodes_never_exceed_the_cap() {
         let (in_use, served) = (in_use.clone(), served.clone());
         load.spawn(async move {
             for turn in 0..20 {
-                let permit = match node.admit_queued(&[&limit], within(20_000)).await {
+                let permit = match node.admit_queued(&[Demand::one(&limit)], within(20_000)).await {
                     Ok(permit) => permit,
                     Err(refusal) => panic!("{refusal:?}"),
                 };
@@ -66,7 +66,7 @@ async fn g3_slots_in_use_over_all_nodes_never_exceed_the_cap() {
                 assert!(now <= 5, "{now} slots in use");
                 tokio::time::sleep(Duration::from_millis((worker + turn) % 4)).await;
                 in_use.fetch_sub(1, Ordering::SeqCst);
-                permit.settle();
+                permit.settle(&Used::default());
                 served.fetch_add(1, Ordering::SeqCst);
             }
         });
@@ -86,12 +86,12 @@ async fn g3_what_one_node_holds_idle_reaches_another_within_a_round() {
         // The rich one takes all there is and uses little of it.
         let mut held = Vec::new();
         for _ in 0..4 {
-            held.push(rich.admit(&[&limit], within(2_000)).await.unwrap());
+            held.push(rich.admit(&[Demand::one(&limit)], within(2_000)).await.unwrap());
         }
         drop(held);
         let asked = Instant::now();
         for _ in 0..4 {
-            poor.admit(&[&limit], within(2_000)).await.unwrap().settle();
+            poor.admit(&[Demand::one(&limit)], within(2_000)).await.unwrap().settle(&Used::default());
         }
         assert!(asked.elapsed() < Duration::from_millis(400), "took {:?}", asked.elapsed());
     }
@@ -103,13 +103,13 @@ async fn a_reset_is_felt_by_nodes_that_had_nothing_left() {
     let board = Board::new(std::slice::from_ref(&limit));
     let node = board.node();
     for _ in 0..2 {
-        node.admit(&[&limit], within(2_000)).await.unwrap().settle();
+        node.admit(&[Demand::one(&limit)], within(2_000)).await.unwrap().settle(&Used::default());
     }
-    node.admit(&[&limit], within(2_000)).await.unwrap_err();
+    node.admit(&[Demand::one(&limit)], within(2_000)).await.unwrap_err();
     let outcome = board.step(limit.meter.as_str(), &Op::Reset);
     board.carry(limit.meter.as_str(), &outcome);
     for _ in 0..2 {
-        node.admit(&[&limit], within(2_000)).await.unwrap().settle();
+        node.admit(&[Demand::one(&limit)], within(2_000)).await.unwrap().settle(&Used::default());
     }
-    node.admit(&[&limit], within(2_000)).await.unwrap_err();
+    node.admit(&[Demand::one(&limit)], within(2_000)).await.unwrap_err();
 }

@@ -63,7 +63,7 @@ pub fn cost(price: &Price, usage: &TokenUsage, context: &Context<'_>) -> Cost {
     let parts = [input_cost, output_cost, cache_read, cache_write, other];
     let real = parts.into_iter().fold(0, i64::saturating_add);
     let multiplier = bounded(context.multiplier);
-    let rated = NanoDollars(real).times(multiplier).0;
+    let rated = rated(real, multiplier);
     Cost {
         real,
         rated,
@@ -76,6 +76,11 @@ pub fn cost(price: &Price, usage: &TokenUsage, context: &Context<'_>) -> Cost {
         price_version: price.version.to_string(),
         formula: bill.close(real, multiplier, rated),
     }
+}
+
+/// Real nano-dollars times the multiplier.
+pub(super) fn rated(real: i64, multiplier: f64) -> i64 {
+    NanoDollars(real).times(bounded(multiplier)).0
 }
 
 fn bounded(multiplier: f64) -> f64 {

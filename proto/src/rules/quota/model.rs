@@ -15,12 +15,15 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         8 => (1..60_i64).prop_map(Action::Pass),
         2 => (60..1500_i64).prop_map(Action::Pass),
         1 => (1500..70_000_i64).prop_map(Action::Pass),
-        14 => node.clone().prop_map(Action::Ask),
+        // About as long as a window: what counts at its edges.
+        1 => (55_000..62_000_i64).prop_map(Action::Pass),
+        14 => (node.clone(), 1..9_i64).prop_map(|(node, units)| Action::Ask(node, units)),
         10 => node.clone().prop_map(Action::Send),
         16 => any::<u16>().prop_map(Action::Deliver),
         2 => any::<u16>().prop_map(Action::Double),
         2 => any::<u16>().prop_map(Action::Lose),
-        8 => (node.clone(), any::<u16>()).prop_map(|(node, pick)| Action::End(node, pick)),
+        8 => (node.clone(), any::<u16>(), 0..250_i64)
+            .prop_map(|(node, pick, percent)| Action::End(node, pick, percent)),
         2 => node.clone().prop_map(Action::GiveUp),
         1 => node.clone().prop_map(Action::Crash),
         1 => node.clone().prop_map(Action::Reconnect),
@@ -33,7 +36,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 300,
+        cases: 200,
         max_shrink_iters: 20_000,
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -50,7 +53,7 @@ proptest! {
             world.act(action)?;
         }
         world.settle(Outage::Over)?;
-        world.a_free_unit_is_granted_in_time()?;
+        world.what_is_free_is_granted_in_time()?;
     }
 
     #[test]
@@ -61,7 +64,7 @@ proptest! {
         }
         world.settle(Outage::Over)?;
         prop_assert_eq!(world.row.leased(), 0, "slots did not come back: {:#?}", world.row);
-        world.a_free_unit_is_granted_in_time()?;
+        world.what_is_free_is_granted_in_time()?;
     }
 
     #[test]
@@ -71,6 +74,46 @@ proptest! {
             world.act(action)?;
         }
         world.settle(Outage::Over)?;
+    }
+
+    #[test]
+    fn strict_amounts_are_never_exceeded(amount in 0..40_i64, run in actions()) {
+        let mut world = World::new(Meter::Cost, amount);
+        for action in run {
+            world.act(action)?;
+        }
+        world.settle(Outage::Over)?;
+        world.what_is_free_is_granted_in_time()?;
+    }
+
+    #[test]
+    fn amounts_are_exceeded_by_what_was_in_flight_at_most(amount in 0..40_i64, run in actions()) {
+        let mut world = World::new(Meter::Tokens, amount).total().loose();
+        for action in run {
+            world.act(action)?;
+        }
+        world.settle(Outage::Over)?;
+        world.what_is_free_is_granted_in_time()?;
+    }
+
+    #[test]
+    fn a_sliding_window_of_requests_is_never_over_admitted(amount in 0..15_i64, run in actions()) {
+        let mut world = World::new(Meter::Requests, amount).sliding();
+        for action in run {
+            world.act(action)?;
+        }
+        world.settle(Outage::Over)?;
+        world.what_is_free_is_granted_in_time()?;
+    }
+
+    #[test]
+    fn a_sliding_window_of_amounts_is_never_exceeded(amount in 0..40_i64, run in actions()) {
+        let mut world = World::new(Meter::Cost, amount).sliding();
+        for action in run {
+            world.act(action)?;
+        }
+        world.settle(Outage::Over)?;
+        world.what_is_free_is_granted_in_time()?;
     }
 
     #[test]

@@ -30,11 +30,35 @@ pub struct Answered {
     pub ttl_ms: i64,
 }
 
-/// A unit that was taken but not yet used: end it with [`Lease::commit`] or [`Lease::cancel`].
+/// Units that were taken but not yet used: end them with [`Lease::commit`] or [`Lease::cancel`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a unit that is neither committed nor cancelled is lost to the node"]
+#[must_use = "what is neither committed nor cancelled is lost to the node"]
 pub struct Unit {
     stamp: u64,
+    units: i64,
+}
+
+impl Unit {
+    /// How many.
+    pub fn units(&self) -> i64 {
+        self.units
+    }
+}
+
+/// What the requests that wait for a meter need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// Units of all of them.
+    pub all: i64,
+    /// Units of the first.
+    pub first: i64,
+}
+
+impl Need {
+    /// Of so many requests that need one unit each.
+    pub fn ones(requests: i64) -> Self {
+        Self { all: requests, first: requests.min(1) }
+    }
 }
 
 /// What a request that finds no unit can expect.
@@ -62,6 +86,8 @@ pub enum Outlook {
 #[derive(Clone, Copy, Debug)]
 struct Dry {
     until: i64,
+    /// Units that were free all the same: too few.
+    free: i64,
     hard: bool,
     said: Exhausted,
     resets_at: Option<i64>,
@@ -85,7 +111,7 @@ pub struct Lease {
     granted: i64,
     spent: i64,
     returned: i64,
-    /// Concurrency: slots in use.
+    /// Concurrency: slots in use. Tokens and cost: reserved for requests in flight.
     in_use: i64,
     /// Taken, neither committed nor cancelled.
     taken: i64,
@@ -109,6 +135,8 @@ pub struct Lease {
     /// Sequence of the newest answer that came, believed or not.
     heard: u64,
     dry: Option<Dry>,
+    /// When too little was free last, and what was said: for the refusal of who has waited in vain.
+    short: Option<(i64, Exhausted)>,
     hinted_at: i64,
     rate: Rate,
     dirty: bool,
@@ -130,6 +158,8 @@ pub struct Figures {
     pub free: i64,
     /// Units used in this window by this node; for concurrency: slots in use.
     pub used: i64,
+    /// Units reserved for requests in flight (tokens, cost).
+    pub reserved: i64,
     /// Units held, used or not.
     pub held: i64,
     /// What the store last said of the whole meter when nothing was free.
@@ -160,6 +190,7 @@ impl Lease {
             said_at: i64::MIN / 2,
             heard: 0,
             dry: None,
+            short: None,
             hinted_at: i64::MIN,
             rate: Rate::default(),
             dirty: false,
@@ -178,59 +209,68 @@ impl Lease {
         self.meter
     }
 
-    /// Takes a unit, if the lease in hand has one.
-    pub fn take(&mut self, now: i64) -> Option<Unit> {
-        if self.usable(now) <= 0 {
+    /// Takes units (at least one), if the lease in hand has all of them.
+    pub fn take(&mut self, units: i64, now: i64) -> Option<Unit> {
+        let units = units.max(1);
+        if self.usable(now) < units {
             return None;
         }
-        self.taken += 1;
-        // Needed, if not used yet: a request that has to wait for another meter too must find this one's unit again.
+        self.taken += units;
+        // Needed, if not used yet: a request that has to wait for another meter too must find this one's units again.
         self.used_at = now;
-        Some(Unit { stamp: self.stamp })
+        Some(Unit { stamp: self.stamp, units })
     }
 
-    /// Uses a unit that was taken. `false`: the lease has been replaced meanwhile, and the unit is void.
+    /// Uses what was taken: requests for good, slots and reservations until their [`Lease::end`]. `false`: the lease has
+    /// been replaced meanwhile, and what was taken is void.
     pub fn commit(&mut self, unit: Unit, now: i64) -> bool {
         if unit.stamp != self.stamp {
             return false;
         }
-        self.taken -= 1;
-        match self.meter {
-            Meter::Concurrency => self.in_use += 1,
-            Meter::Requests => {
-                self.spent += 1;
-                (self.dirty, self.confirmed) = (true, false);
-            }
+        self.taken -= unit.units;
+        if self.meter == Meter::Requests {
+            self.spent += unit.units;
+            (self.dirty, self.confirmed) = (true, false);
+        } else {
+            self.in_use += unit.units;
         }
-        self.rate.count(now);
+        self.rate.count(unit.units, now);
         self.used_at = now;
         true
     }
 
-    /// Gives a unit back that was taken and not used.
+    /// Gives back what was taken and not used.
     pub fn cancel(&mut self, unit: Unit) {
         if unit.stamp == self.stamp {
-            self.taken -= 1;
+            self.taken -= unit.units;
         }
     }
 
-    /// Ends the use of a committed slot. A slot that others wait for is given back at once.
-    pub fn end(&mut self, unit: Unit, now: i64) {
-        if unit.stamp != self.stamp || self.meter != Meter::Concurrency {
+    /// Ends the use of a committed slot; or settles a reservation, of which `used` units were really used: fewer or more
+    /// than reserved. What others wait for is given back at once. Into a window that is over nothing is settled.
+    pub fn end(&mut self, unit: Unit, used: i64, now: i64) {
+        if unit.stamp != self.stamp || self.meter == Meter::Requests {
             return;
         }
-        self.in_use -= 1;
+        self.in_use -= unit.units;
         self.used_at = now;
+        let mut freed = unit.units;
+        if self.meter.settles_later() && used > 0 {
+            freed -= used;
+            self.spent = self.spent.saturating_add(used);
+            (self.dirty, self.confirmed) = (true, false);
+        }
         if self.owed > 0 && now < self.owed_until {
-            self.owed -= 1;
-            self.give_back(1);
+            let back = self.owed.min(freed).min(self.idle()).max(0);
+            self.owed -= back;
+            self.give_back(back);
         }
     }
 
-    /// What a request that finds no unit can expect, if the limit's bound is `amount`.
-    pub fn outlook(&self, now: i64, amount: i64) -> Outlook {
-        match self.dry {
-            Some(dry) if now < dry.until && dry.said.amount == amount => {
+    /// What a request that finds too few units can expect, if it needs `units` and the limit's bound is `amount`.
+    pub fn outlook(&self, now: i64, amount: i64, units: i64) -> Outlook {
+        match self.dry_for(units, now) {
+            Some(dry) if dry.said.amount == amount => {
                 if dry.hard {
                     Outlook::Exhausted { at: dry.until, said: dry.said, resets_at: dry.resets_at }
                 } else {
@@ -241,18 +281,25 @@ impl Lease {
         }
     }
 
+    /// What the store last said when too little was free, if that is no longer ago than `since`.
+    pub fn short_since(&self, since: i64) -> Option<Exhausted> {
+        self.short.filter(|(at, _)| *at >= since).map(|(_, said)| said)
+    }
+
     /// Forgets that nothing was free: the limit has changed, or the store may know more.
     pub fn ask_again(&mut self) {
         self.dry = None;
     }
 
     /// Others wait for `amount` units. What is idle is given back; slots in use are, as they end, for a while. With
-    /// requests of its own waiting, a node keeps what it has of a window. Either way it answers.
-    pub fn reclaim(&mut self, amount: i64, waiting: i64, now: i64) {
+    /// requests of its own waiting, a node keeps what it has of a window, unless it is too little for the first of them:
+    /// two such nodes would hold what one of them could use. Either way it answers.
+    pub fn reclaim(&mut self, amount: i64, waiting: Need, now: i64) {
         let idle = self.idle().min(amount.max(0));
-        let give = if waiting > 0 { 0 } else { idle.max(0) };
+        let keeps = waiting.all > 0 && waiting.first <= 1;
+        let give = if keeps { 0 } else { idle.max(0) };
         self.give_back(give);
-        if self.meter == Meter::Concurrency {
+        if self.meter != Meter::Requests {
             self.owed = (amount - give).clamp(0, self.in_use.max(0));
             self.owed_until = now + send::OWED_MS;
         }
@@ -261,11 +308,13 @@ impl Lease {
 
     /// The lease in figures.
     pub fn figures(&self, now: i64) -> Figures {
-        let used = if self.meter == Meter::Concurrency { self.in_use } else { self.spent };
+        let slots = self.meter == Meter::Concurrency;
+        let used = if slots { self.in_use } else { self.spent };
         Figures {
             window_id: self.window_id.clone(),
             free: self.usable(now).max(0),
             used,
+            reserved: if slots { 0 } else { self.in_use },
             held: self.granted - self.returned,
             exhausted: self.dry.filter(|dry| now < dry.until).map(|dry| dry.said),
         }
@@ -292,6 +341,12 @@ impl Lease {
         let rested = self.used_at + send::REST_MS <= now;
         let dry = self.dry.is_some_and(|dry| now < dry.until);
         rested && !dry && (long_over || returned)
+    }
+
+    /// What is known of exhaustion that speaks of a request of so many units: with what is idle here, more than was free
+    /// there.
+    fn dry_for(&self, units: i64, now: i64) -> Option<Dry> {
+        self.dry.filter(|dry| now < dry.until && units.saturating_sub(self.idle().max(0)) > dry.free)
     }
 
     fn idle(&self) -> i64 {

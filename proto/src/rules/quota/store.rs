@@ -11,6 +11,7 @@ use crate::rules::window;
 
 mod grant;
 mod plea;
+mod sliding;
 mod steps;
 
 pub use plea::{Hint, Reclaim};
@@ -60,6 +61,9 @@ pub struct Row {
     pub generation: u64,
     /// Used by holders that are gone, in this window and generation.
     pub settled: i64,
+    /// Sliding windows: what was used, by the number of the bucket in which it was reported. `settled` is their sum.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<i64, i64>,
     /// By epoch: who holds what.
     pub holders: BTreeMap<String, Holder>,
     /// Epochs that asked and got too little, longest waiting first.
@@ -146,6 +150,9 @@ pub struct Report {
 pub struct Want {
     /// Units that waiting requests need beyond what the node holds; 0: a reserve, which opens no window.
     pub waiting: i64,
+    /// What the first of them needs beyond that: less is of no use and not granted. 0: any.
+    #[serde(default)]
+    pub least: i64,
     /// Units used in the last second.
     pub rate: i64,
 }
@@ -229,6 +236,9 @@ impl Row {
 
     /// Units used in this window, as far as reported.
     pub fn used(&self) -> i64 {
+        if self.slides() {
+            return self.settled; // What is spent lies in its bucket.
+        }
         self.holders.values().fold(self.settled, |sum, holder| sum.saturating_add(holder.spent))
     }
 
@@ -239,8 +249,7 @@ impl Row {
 
     /// Units that can still be granted; negative after the amount was lowered.
     pub fn free(&self, amount: i64) -> i64 {
-        let held = self.holders.values().map(Holder::held).fold(self.settled, i64::saturating_add);
-        amount.max(0).saturating_sub(held)
+        amount.max(0).saturating_sub(self.used().saturating_add(self.leased()))
     }
 
     /// Whether this epoch holds anything here, so that its end must be told to this row.
@@ -251,15 +260,17 @@ impl Row {
     /// Whether the row says nothing that a new one would not: it may be deleted. A row that was ever reset is kept, since
     /// nodes would take a lower generation for an old message.
     pub fn is_blank(&self, now_ms: i64) -> bool {
-        let over = self.window_id.is_empty() || self.ends_at_ms.is_some_and(|end| end <= now_ms);
         let empty = self.settled == 0 && self.holders.is_empty();
+        let over = self.window_id.is_empty()
+            || self.ends_at_ms.is_some_and(|end| end <= now_ms)
+            || (self.slides() && empty);
         self.generation == 0 && over && (empty || !self.window_id.is_empty())
     }
 
     fn shape(policy: &Policy) -> String {
         match policy.meter {
-            Meter::Requests => policy.window.prefix(),
             Meter::Concurrency => String::new(),
+            _ => policy.window.prefix(),
         }
     }
 
@@ -275,18 +286,20 @@ impl Row {
         if changed || self.ends_at_ms.is_some_and(|end| end <= self.clock_ms) {
             self.close_window();
         }
+        self.drop_buckets(policy);
     }
 
     fn close_window(&mut self) {
         self.window_id.clear();
         self.ends_at_ms = None;
         self.settled = 0;
+        self.buckets.clear();
         self.holders.clear();
         self.starving.clear();
     }
 
     fn open_window(&mut self, policy: &Policy) {
-        if policy.meter == Meter::Requests && self.window_id.is_empty() {
+        if policy.meter.has_window() && self.window_id.is_empty() {
             let open = window::at(&policy.window, self.clock_ms, &policy.zone);
             (self.window_id, self.ends_at_ms) = (open.id, open.ends_at_ms);
         }
@@ -305,6 +318,10 @@ impl Row {
             };
             // Also those that hold nothing: their totals are kept while a late message may still speak of them.
             self.holders.retain(|_, holder| holder.expires_at_ms.saturating_add(grace) > now);
+        }
+        if self.slides() {
+            self.sweep_sliding(policy);
+            return;
         }
         let ended = |holder: &Holder| holder.ended;
         if self.ends_at_ms.is_none() && self.holders.values().filter(|one| ended(one)).count() > MOST_ENDED {

@@ -88,11 +88,11 @@ impl Report {
 impl Want {
     /// As a message.
     pub fn to_wire(self, meter: &str) -> node::LeaseWant {
-        node::LeaseWant { meter: meter.to_owned(), waiting: self.waiting, rate: self.rate }
+        node::LeaseWant { meter: meter.to_owned(), waiting: self.waiting, least: self.least, rate: self.rate }
     }
 
     /// From a message.
     pub fn from_wire(wire: &node::LeaseWant) -> Self {
-        Self { waiting: wire.waiting.max(0), rate: wire.rate.max(0) }
+        Self { waiting: wire.waiting.max(0), least: wire.least.max(0), rate: wire.rate.max(0) }
     }
 }

@@ -94,7 +94,8 @@ fn the_wire_form_is_checked_field_by_field() {
     assert_eq!(fields(window("day", 5, 0, 0)), ["minutes"]);
     assert_eq!(fields(window("week", 0, 8, 24)), ["week_start_day", "week_start_hour"]);
     assert_eq!(fields(window("day", 0, 2, 0)), ["week_start_day"]);
-    assert_eq!(fields(window("sliding", 5, 0, 0)), ["kind"]);
+    assert_eq!(fields(window("sliding", 0, 0, 0)), ["minutes"]);
+    assert_eq!(Spec::from_wire(&window("sliding", 5, 0, 0)), Ok(Spec::Sliding { minutes: 5 }));
     assert_eq!(fields(window("", 0, 0, 0)), ["kind"]);
 }
 

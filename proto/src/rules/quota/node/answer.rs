@@ -2,7 +2,6 @@
 //! which of these it stands.
 
 use super::{Answered, Dry, Exhausted, Grant, Lease};
-use crate::rules::quota::Meter;
 
 /// The part of a lease's life in which the node uses it: the rest is for clocks that run at different speeds.
 const USABLE: (i64, i64) = (8, 10);
@@ -38,7 +37,8 @@ impl Lease {
             }
             self.pending = None;
         }
-        if self.idle() > 0 {
+        // Of amounts a little may be had, and what was asked for not.
+        if self.idle() > 0 && !self.meter.settles_later() {
             self.dry = None;
         }
     }
@@ -56,11 +56,13 @@ impl Lease {
                 return false; // Overtaken by a newer answer.
             }
             self.granted = grant.granted;
+            // Only an operator gives back for a node; then it is given back.
+            self.returned = self.returned.max(grant.returned);
             // Every answer's end lies before the true one; the latest of them is the closest.
             self.ends_at = self.ends_at.max(ends_at);
             return true;
         }
-        let windowless = self.meter == Meter::Requests && grant.window_id.is_empty();
+        let windowless = self.meter.has_window() && grant.window_id.is_empty();
         if self.adopted && grant.generation == self.generation {
             // Within a generation windows follow each other: an answer without window, or of one that began earlier, is
             // an older one, however late or early it was asked for.
@@ -81,7 +83,7 @@ impl Lease {
         (self.generation, self.ends_at) = (grant.generation, ends_at);
         (self.granted, self.spent, self.returned) = (grant.granted, grant.spent, grant.returned);
         (self.in_use, self.taken, self.owed) = (0, 0, 0);
-        (self.adopted, self.dirty, self.dry) = (true, false, None);
+        (self.adopted, self.dirty, self.dry, self.short) = (true, false, None, None);
         self.valid_until = i64::MIN;
     }
 
@@ -104,7 +106,9 @@ impl Lease {
             (until, hard) = (now, false);
         }
         let resets_at = (said.resets_in_ms > 0).then(|| answered.sent_at.saturating_add(said.resets_in_ms));
-        self.dry = Some(Dry { until, hard, said, resets_at });
+        let free = said.amount.saturating_sub(said.used).saturating_sub(said.leased).max(0);
+        self.short = Some((now, said));
+        self.dry = Some(Dry { until, free, hard, said, resets_at });
     }
 
     /// Pushed: asking again makes sense.

@@ -11,10 +11,10 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Counts one unit.
-    pub(super) fn count(&mut self, now: i64) {
+    /// Counts units.
+    pub(super) fn count(&mut self, units: i64, now: i64) {
         self.turn(now);
-        self.now += 1;
+        self.now = self.now.saturating_add(units);
     }
 
     /// Units in the last second: the present bucket, or the last full one if that was more.

@@ -1,7 +1,7 @@
 //! What the node says, and when: needs at once, one question at a time; returns at once; spendings gathered; leases
 //! renewed while they hold something.
 
-use super::{Lease, Outgoing, Pending};
+use super::{Lease, Need, Outgoing, Pending};
 use crate::rules::quota::{
     Meter,
     store::{Report, Want},
@@ -20,14 +20,14 @@ const IDLE_REQUESTS_MS: i64 = 10_000;
 const IDLE_SLOTS_MS: i64 = 2_000;
 /// A lease that holds nothing and was not used for so long may be forgotten, milliseconds.
 pub(super) const REST_MS: i64 = 15_000;
-/// For how long slots that end are given back after a plea, milliseconds.
+/// For how long slots that end, and reservations that were not used up, are given back after a plea, milliseconds.
 pub(super) const OWED_MS: i64 = 500;
 /// A reserve is asked for when less than this part of a second's use is left.
 const LOW: i64 = 2;
 
 impl Lease {
-    /// What to say now, for a message of that sequence; `waiting`: requests queued.
-    pub fn collect(&mut self, sequence: u64, waiting: i64, now: i64) -> Outgoing {
+    /// What to say now, for a message of that sequence; `waiting`: what queued requests need.
+    pub fn collect(&mut self, sequence: u64, waiting: Need, now: i64) -> Outgoing {
         self.give_back_idle(waiting, now);
         let want = self.want(waiting, now);
         if let Some(want) = want {
@@ -53,7 +53,7 @@ impl Lease {
     }
 
     /// When there is something to say next, if nothing happens meanwhile; `None`: never.
-    pub fn next_due(&self, waiting: i64, now: i64) -> Option<i64> {
+    pub fn next_due(&self, waiting: Need, now: i64) -> Option<i64> {
         let mut due = None;
         let mut at = |time: i64| due = Some(due.map_or(time, |other: i64| other.min(time)));
         if self.urgent {
@@ -69,13 +69,15 @@ impl Lease {
             if self.holds() {
                 at(self.renew_at);
             }
-            if waiting == 0 && self.idle() > 0 {
+            if waiting.all == 0 && self.idle() > 0 {
                 at(self.used_at + self.idle_ms());
             }
         }
-        if self.needs(waiting, now) > 0 || (waiting == 0 && self.wants_reserve(now)) {
+        let needs = self.needs(waiting.all, now) > 0;
+        if needs || (waiting.all == 0 && self.wants_reserve(now)) {
             let asked = self.pending.map_or(now, |pending| pending.sent_at + ASK_AGAIN_MS);
-            at(asked.max(self.dry.map_or(now, |dry| dry.until)));
+            let dry = if needs { self.dry_for(waiting.first, now) } else { self.dry };
+            at(asked.max(dry.map_or(now, |dry| dry.until)));
         }
         due
     }
@@ -87,30 +89,35 @@ impl Lease {
         self.urgent = self.adopted || self.is_in_doubt();
     }
 
-    fn want(&self, waiting: i64, now: i64) -> Option<Want> {
-        let asking = self.pending.is_some_and(|pending| now < pending.sent_at + ASK_AGAIN_MS);
-        let dry = self.dry.is_some_and(|dry| now < dry.until);
-        if asking || dry {
+    fn want(&self, waiting: Need, now: i64) -> Option<Want> {
+        if self.pending.is_some_and(|pending| now < pending.sent_at + ASK_AGAIN_MS) {
             return None;
         }
         let rate = self.rate.per_second(now);
-        let need = self.needs(waiting, now);
+        let need = self.needs(waiting.all, now);
         if need > 0 {
-            return Some(Want { waiting: need, rate });
+            let least = self.needs(waiting.first, now).clamp(1, need);
+            return self.dry_for(waiting.first, now).is_none().then_some(Want { waiting: need, least, rate });
         }
-        (waiting == 0 && self.wants_reserve(now)).then_some(Want { waiting: 0, rate })
+        let dry = self.dry.is_some_and(|dry| now < dry.until);
+        let reserve = !dry && waiting.all == 0 && self.wants_reserve(now);
+        reserve.then_some(Want { waiting: 0, least: 0, rate })
     }
 
-    /// Units that waiting requests need beyond what is held. A lease that only has to be renewed is not asked for again.
+    /// Units that are needed beyond what is held. A lease that only has to be renewed is not asked for again; what was
+    /// used beyond its reservation is made good first.
     fn needs(&self, waiting: i64, now: i64) -> i64 {
-        let held = if self.is_over(now) { 0 } else { self.idle().max(0) };
-        waiting - held
+        if waiting == 0 {
+            return 0;
+        }
+        let held = if self.is_over(now) { 0 } else { self.idle() };
+        waiting.saturating_sub(held)
     }
 
     /// A reserve is for windows alone, and only while one is open: a slot comes back by itself.
     fn wants_reserve(&self, now: i64) -> bool {
         let low = self.rate.per_second(now) / LOW;
-        self.meter == Meter::Requests
+        self.meter.has_window()
             && self.adopted
             && !self.is_over(now)
             && !self.window_id.is_empty()
@@ -121,7 +128,9 @@ impl Lease {
     fn report_is_due(&self, with_want: bool, now: i64) -> bool {
         let in_doubt = self.is_in_doubt() && now >= self.said_at + ASK_AGAIN_MS;
         let live = self.adopted && !self.is_over(now);
-        let spent = self.dirty && (with_want || now >= self.reported_at + REPORT_MS);
+        // Of a lease that has run out long ago the store may have forgotten the totals.
+        let lapsed = with_want && now >= self.valid_until;
+        let spent = lapsed || self.dirty && (with_want || now >= self.reported_at + REPORT_MS);
         self.urgent || in_doubt || (live && (spent || (self.holds() && now >= self.renew_at)))
     }
 
@@ -132,13 +141,13 @@ impl Lease {
 
     fn idle_ms(&self) -> i64 {
         match self.meter {
-            Meter::Requests => IDLE_REQUESTS_MS,
             Meter::Concurrency => IDLE_SLOTS_MS,
+            _ => IDLE_REQUESTS_MS,
         }
     }
 
-    fn give_back_idle(&mut self, waiting: i64, now: i64) {
-        if waiting == 0 && self.used_at + self.idle_ms() <= now && !self.is_over(now) {
+    fn give_back_idle(&mut self, waiting: Need, now: i64) {
+        if waiting.all == 0 && self.used_at + self.idle_ms() <= now && !self.is_over(now) {
             self.give_back(self.idle());
         }
     }

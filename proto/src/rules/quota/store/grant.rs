@@ -1,13 +1,22 @@
 //! How much is granted: at most what is free; what waiting requests need; and a reserve sized by the node's rate, which
 //! shrinks to nothing as free budget shrinks, so that close to the limit every admission is decided here.
 
-use super::{Caller, Exhausted, Holder, Outcome, Policy, Row, Want};
+use super::{Caller, Exhausted, Holder, Outcome, Policy, Row, Want, plea::Short};
 use crate::rules::quota::Meter;
 
 /// A reserve lasts a node so many seconds at its present rate.
 const RESERVE_SECONDS: i64 = 2;
-/// The least reserve where budget is plenty.
-const LEAST_RESERVE: i64 = 8;
+/// The least reserve where budget is plenty: a few requests' worth.
+fn least_reserve(meter: Meter) -> i64 {
+    match meter {
+        // A slot comes back by itself; a reserve of slots would only be missed elsewhere.
+        Meter::Concurrency => 0,
+        Meter::Requests => 8,
+        Meter::Tokens => 8_000,
+        // Two cents, in nano-dollars.
+        Meter::Cost => 20_000_000,
+    }
+}
 /// A reserve is at most this part of what is free, divided by the holders.
 const SHARE: i64 = 4;
 
@@ -21,7 +30,7 @@ impl Row {
         outcome: &mut Outcome,
     ) -> Option<Exhausted> {
         let waiting = want.waiting.max(0);
-        let units = self.size(policy, caller.epoch, waiting, want.rate);
+        let units = self.size(policy, caller.epoch, want);
         if let Some(holder) = self.holders.get_mut(caller.epoch) {
             holder.granted = holder.granted.saturating_add(units);
         }
@@ -30,29 +39,32 @@ impl Row {
             self.starving.retain(|starving| starving.epoch != caller.epoch);
             return None;
         }
-        let retry_in_ms = self.starve(policy, caller, short, outcome);
+        let least = if units == 0 { want.least.max(1) } else { 1 };
+        let retry_in_ms = self.starve(policy, caller, Short { units: short, least }, outcome);
         Some(Exhausted {
             retry_in_ms,
             used: self.used(),
             leased: self.leased(),
-            resets_in_ms: self.ends_in_ms(),
+            resets_in_ms: self.frees_in_ms(policy, least),
             amount: policy.amount,
         })
     }
 
-    fn size(&self, policy: &Policy, epoch: &str, waiting: i64, rate: i64) -> i64 {
+    fn size(&self, policy: &Policy, epoch: &str, want: Want) -> i64 {
         let free = self.free(policy.amount).max(0);
-        let reserve = match policy.meter {
-            // A slot comes back by itself; a reserve of slots would only be missed elsewhere.
-            Meter::Concurrency => 0,
-            Meter::Requests => {
-                let idle = self.holders.get(epoch).map_or(0, Holder::idle);
-                let target = rate.max(0).saturating_mul(RESERVE_SECONDS).max(LEAST_RESERVE);
-                let others = self.holders.keys().filter(|other| *other != epoch).count() as i64;
-                let share = free / (SHARE * (others + 1));
-                target.min(share).saturating_sub(idle)
-            }
+        let waiting = want.waiting.max(0);
+        let reserve = if policy.meter == Meter::Concurrency {
+            0
+        } else {
+            let idle = self.holders.get(epoch).map_or(0, Holder::idle);
+            let target = want.rate.max(0).saturating_mul(RESERVE_SECONDS).max(least_reserve(policy.meter));
+            let others = self.holders.keys().filter(|other| *other != epoch).count() as i64;
+            let share = free / (SHARE * (others + 1));
+            target.min(share).saturating_sub(idle)
         };
+        if free < want.least.min(waiting) {
+            return 0; // Not enough for anybody: it stays where others can have it.
+        }
         waiting.max(reserve).clamp(0, free)
     }
 }

@@ -22,10 +22,22 @@ pub struct Starving {
     pub epoch: String,
     /// Units it still needs.
     pub short: i64,
+    /// Less than this is of no use to it.
+    #[serde(default)]
+    pub least: i64,
     /// Since when.
     pub since_ms: i64,
     /// When it last asked.
     pub asked_at_ms: i64,
+}
+
+/// What was missing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Short {
+    /// Units.
+    pub(super) units: i64,
+    /// Less than this is of no use.
+    pub(super) least: i64,
 }
 
 /// A plea to a holder to give back.
@@ -55,7 +67,7 @@ impl Row {
         &mut self,
         policy: &Policy,
         caller: Caller<'_>,
-        short: i64,
+        short: Short,
         outcome: &mut Outcome,
     ) -> i64 {
         let now = self.clock_ms;
@@ -69,7 +81,7 @@ impl Row {
                 (holder.pleaded_at_ms, holder.answered) = (now, false);
                 self.round_at_ms = now;
                 let (node, epoch) = (holder.node.clone(), other.clone());
-                outcome.reclaims.push(Reclaim { node, epoch, amount: short });
+                outcome.reclaims.push(Reclaim { node, epoch, amount: short.units });
             }
             open |= !holder.answered || holder.pleaded_at_ms < since;
         }
@@ -79,8 +91,8 @@ impl Row {
         }
         match policy.meter {
             Meter::Concurrency => 0,
-            Meter::Requests if rich => ASK_AGAIN_MS.min(self.ends_in_or_for_ever()),
-            Meter::Requests => self.ends_in_ms(),
+            _ if rich => ASK_AGAIN_MS.min(self.ends_in_or_for_ever()),
+            _ => self.frees_in_ms(policy, short.least),
         }
     }
 
@@ -91,16 +103,17 @@ impl Row {
         }
     }
 
-    fn note_starving(&mut self, caller: Caller<'_>, short: i64) -> i64 {
+    fn note_starving(&mut self, caller: Caller<'_>, short: Short) -> i64 {
         let now = self.clock_ms;
         self.starving.retain(|one| one.asked_at_ms.saturating_add(FORGOTTEN_AFTER_MS) > now);
         if let Some(one) = self.starving.iter_mut().find(|one| one.epoch == caller.epoch) {
-            (one.short, one.asked_at_ms) = (short, now);
+            (one.short, one.least, one.asked_at_ms) = (short.units, short.least, now);
             return one.since_ms;
         }
         if self.starving.len() < MOST_STARVING {
             let (node, epoch) = (caller.node.to_owned(), caller.epoch.to_owned());
-            self.starving.push(Starving { node, epoch, short, since_ms: now, asked_at_ms: now });
+            let Short { units: short, least } = short;
+            self.starving.push(Starving { node, epoch, short, least, since_ms: now, asked_at_ms: now });
         }
         now
     }
@@ -110,7 +123,7 @@ impl Row {
     pub(super) fn hint(&mut self, policy: &Policy, asking: &str, outcome: &mut Outcome) {
         let mut free = self.free(policy.amount);
         self.starving.retain(|one| {
-            if one.epoch == asking || free <= 0 {
+            if one.epoch == asking || free < one.least.max(1) {
                 return true;
             }
             free = free.saturating_sub(one.short);

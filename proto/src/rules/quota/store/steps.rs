@@ -14,8 +14,8 @@ impl Row {
     ) {
         let was_suspect = self.holders.get(caller.epoch).is_some_and(|holder| holder.suspect);
         // A reserve opens no window.
-        let want = want
-            .filter(|want| want.waiting > 0 || policy.meter != Meter::Requests || !self.window_id.is_empty());
+        let want =
+            want.filter(|want| want.waiting > 0 || !policy.meter.has_window() || !self.window_id.is_empty());
         if want.is_some() {
             self.open_window(policy);
         }
@@ -37,9 +37,10 @@ impl Row {
 
     /// Notes that an epoch was heard, and what it reports; whether this is its newest message.
     fn hear(&mut self, policy: &Policy, caller: Caller<'_>, report: Option<&Report>) -> bool {
-        if policy.meter == Meter::Requests && self.window_id.is_empty() {
+        if policy.meter.has_window() && self.window_id.is_empty() {
             return true; // Nothing is open, and nothing is asked for that would open it.
         }
+        let mut newly_spent = 0;
         let holder = self.holders.entry(caller.epoch.to_owned()).or_default();
         if holder.node != caller.node {
             caller.node.clone_into(&mut holder.node);
@@ -52,10 +53,12 @@ impl Row {
                 Meter::Concurrency => {
                     holder.returned = holder.returned.max(report.returned.min(holder.granted));
                 }
-                Meter::Requests => {
+                _ => {
+                    newly_spent = (report.spent - holder.spent).max(0);
                     holder.spent = holder.spent.max(report.spent);
                     holder.returned = holder.returned.max(report.returned);
-                    // More than was granted: the store has lost a grant (a failover). What was used is used.
+                    // More than was granted: more than was reserved, or the store has lost a grant (a failover). What
+                    // was used is used.
                     holder.granted = holder.granted.max(holder.spent.saturating_add(holder.returned));
                 }
             }
@@ -64,19 +67,22 @@ impl Row {
         holder.sequence = holder.sequence.max(caller.sequence);
         holder.expires_at_ms = holder.expires_at_ms.max(self.clock_ms.saturating_add(policy.ttl_ms));
         (holder.answered, holder.suspect) = (true, false);
-        fresh && !holder.ended
+        let serves = fresh && !holder.ended;
+        self.slide(policy, newly_spent);
+        serves
     }
 
     pub(super) fn end(&mut self, policy: &Policy, epoch: &str) {
         self.starving.retain(|starving| starving.epoch != epoch);
         match policy.meter {
             Meter::Concurrency => drop(self.holders.remove(epoch)),
-            Meter::Requests => {
+            _ => {
                 // Nobody can say any more what of it was used: all of it.
-                if let Some(holder) = self.holders.get_mut(epoch) {
-                    holder.spent = holder.held();
-                    (holder.ended, holder.suspect) = (true, false);
-                }
+                let Some(holder) = self.holders.get_mut(epoch) else { return };
+                let lost = holder.idle();
+                holder.spent = holder.held();
+                (holder.ended, holder.suspect) = (true, false);
+                self.slide(policy, lost);
             }
         }
     }
@@ -84,7 +90,7 @@ impl Row {
     pub(super) fn write_off(&mut self, policy: &Policy, epoch: &str) {
         match policy.meter {
             Meter::Concurrency => drop(self.holders.remove(epoch)),
-            Meter::Requests => {
+            _ => {
                 // Its totals stay, so that a late report adds only what is new.
                 if let Some(holder) = self.holders.get_mut(epoch) {
                     holder.returned = holder.granted.saturating_sub(holder.spent);
@@ -99,7 +105,7 @@ impl Row {
         outcome.hints.extend(self.holders.iter().map(|(epoch, holder)| told(epoch, &holder.node)));
         outcome.hints.extend(self.starving.iter().map(|one| told(&one.epoch, &one.node)));
         outcome.hints.dedup();
-        if policy.meter == Meter::Requests {
+        if policy.meter.has_window() {
             self.generation += 1;
             self.close_window();
         }

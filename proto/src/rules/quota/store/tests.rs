@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::rules::quota::RECLAIM_ROUND_MS;
 
+mod amounts;
+
 const NOW: i64 = 1_800_000_000_000;
 const TTL: i64 = 10_000;
 
@@ -40,7 +42,7 @@ impl Bench {
     }
 
     fn want(&mut self, epoch: &str, waiting: i64, rate: i64) -> Outcome {
-        self.lease(epoch, None, Some(Want { waiting, rate }))
+        self.lease(epoch, None, Some(Want { waiting, least: 1, rate }))
     }
 
     fn report(&mut self, epoch: &str, spent: i64, returned: i64) -> Outcome {
@@ -142,7 +144,7 @@ fn a_message_seen_twice_changes_nothing() {
         epoch: "a".into(),
         sequence,
         report: None,
-        want: Some(Want { waiting, rate: 0 }),
+        want: Some(Want { waiting, least: 1, rate: 0 }),
     };
     let first = granted(&bench.apply(lease(2, 20)));
     assert_eq!(granted(&bench.apply(lease(2, 20))), first);
