@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proto-gen", &[]),
     ("process", &[]),
     ("dialects", &["proto"]),
+    ("convert", &["dialects", "proto"]),
     ("platforms", &["dialects", "proto"]),
     ("link", &["proto", "process"]),
     ("limits", &["proto"]),
@@ -25,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "data-plane",
         &[
             "dialects",
+            "convert",
             "platforms",
             "link",
             "limits",
