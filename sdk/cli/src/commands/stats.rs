@@ -6,7 +6,7 @@ use sdk::admin::{self, StatsRange, TopEntry, UsageReport, UsageTotals};
 use super::Context;
 use crate::{
     failure::Usage,
-    output::{self, Shown, count, money, time},
+    output::{self, Shown, count, money, time, time_in_zone},
 };
 
 /// A range of time.
@@ -134,7 +134,7 @@ async fn summary(context: &Context, range: StatsRange) -> Result<()> {
         [vec!["all".into(), String::new(), String::new()], totals_row(&report.totals.unwrap_or_default())]
             .concat(),
     );
-    let range = format!("From {} to {}", time(report.start.as_ref()), time(report.end.as_ref()));
+    let range = format!("From {} to {}", time(report.start.as_ref()), time_in_zone(report.end.as_ref()));
     let unpriced = report.totals.as_ref().and_then(unpriced);
     let note = Some(unpriced.map_or(range.clone(), |unpriced| format!("{range}\n{unpriced}")));
     let headings = [vec!["OF"], entry_headings()].concat();
