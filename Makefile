@@ -1,5 +1,5 @@
 # What people and continuous integration call. Everything needs Rust; the rest is installed where it is missing.
-.PHONY: help run build test check e2e clients kill200 gen gen-check bench fuzz coverage release clean
+.PHONY: help run build test check e2e clients kill200 gen gen-check prices bench fuzz coverage release clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,6 +39,10 @@ gen: ## generate Rust from proto/
 gen-check: ## the generated code is what proto/ says
 	@fresh=$$(mktemp -d) && cargo run -q -p proto-gen -- proto $$fresh && diff -r $$fresh proto/src/gen; \
 		status=$$?; rm -rf $$fresh; [ $$status = 0 ] || { echo 'run `make gen` and commit'; exit 1; }
+
+prices: ## the shipped price table anew: SOURCE=model_prices_and_context_window.json VERSION=2026-11-27
+	cargo run -q -p proto-gen -- prices $(SOURCE) $(VERSION) proto/src/rules/prices.json
+	cargo test -q -p proto price
 
 bench: ## measure the relay beside the mock, a minimal proxy and nginx; writes tests/load/RESULTS.md
 	@.ci/install build

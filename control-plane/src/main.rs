@@ -75,6 +75,6 @@ fn complain(why: &anyhow::Error) -> ExitCode {
         let _ = usage.print();
         return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
     }
-    let _ = writeln!(std::io::stderr(), "crs-control: {why:#}");
+    let _ = writeln!(std::io::stderr(), "crs-control: {}", process::failure::told(why.as_ref()));
     ExitCode::FAILURE
 }

@@ -132,6 +132,10 @@ impl App {
         let id = node_id(&config.data_dir)?;
         let lives_folder = config.data_dir.join("lives");
         let lives = Lives::begin(&lives_folder).map_err(file("lives of this node", &lives_folder))?;
+        if lives.is_alone().map_err(file("lives of this node", &lives_folder))? {
+            crate::server::nobody_listens(config.server.listen)
+                .map_err(|source| Error::Listen { address: config.server.listen, source })?;
+        }
         let lives = Arc::new(lives);
         let (metrics, pumps) = (Arc::new(Metrics::new()), Tasks::new("pumps"));
         let log_path = config.data_dir.clone();

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     match run(&parsed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("crs-data: {error:#}");
+            eprintln!("crs-data: {}", process::failure::told(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+mod unpriced;
+
+pub use unpriced::Unpriced;
+
 /// How a request ended, as label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -119,6 +123,8 @@ pub struct Metrics {
     tokens: [Counter; 4],
     /// Rated cost, nano-dollars.
     pub cost: Counter,
+    /// What had no price.
+    pub unpriced: Unpriced,
     /// Time from arrival to end.
     pub request_seconds: Histogram,
     /// Time from arrival to the first byte sent.
@@ -174,6 +180,7 @@ impl Metrics {
                 .map(|kind| tokens.get_or_create_owned(&KindLabel { kind })),
             attempts,
             cost: Counter::default(),
+            unpriced: Unpriced::default(),
             request_seconds: Histogram::new([
                 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
             ]),
@@ -201,6 +208,7 @@ impl Metrics {
 
     fn register(&self, registry: &mut Registry) {
         registry.register("cost_nano_usd", "Rated cost in nano-dollars", self.cost.clone());
+        self.unpriced.register(registry);
         let seconds = Unit::Seconds;
         registry.register_with_unit(
             "request",
@@ -292,6 +300,7 @@ mod tests {
         metrics.attempted("fine");
         metrics.used(&proto::types::TokenUsage { input: 3, cache_write_1h: 2, ..Default::default() });
         metrics.request_seconds.observe(0.2);
+        metrics.unpriced.count("new-model", 30);
         let text = metrics.render();
         for line in [
             "crs_requests_total{outcome=\"ok\"} 1",
@@ -301,6 +310,8 @@ mod tests {
             "crs_tokens_total{kind=\"input\"} 3",
             "crs_tokens_total{kind=\"cache_write\"} 2",
             "crs_request_seconds_count 1",
+            "crs_unpriced_attempts_total{model=\"new-model\"} 1",
+            "crs_unpriced_tokens_total{model=\"new-model\"} 30",
             "# EOF",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

@@ -81,7 +81,8 @@ async fn serve(
     admit::standing(node, &key, &life.asked, life.client_kind, now_ms)?;
     let bounds = read::Bounds { longest: node.config.max_body, silence: node.config.body_timeout };
     let anchors = !dialects::session::named_by_headers(&life.asked.head.headers);
-    let taken = read::body(incoming, life.asked.dialect, anchors, &node.budget, bounds).await?;
+    let coding = read::coding(&mut life.asked.head.headers)?;
+    let taken = read::body(incoming, coding, life.asked.dialect, anchors, &node.budget, bounds).await?;
     let (mut peek, named) = (taken.peek, routes::named(life.asked.says, life.asked.head.uri.path()));
     if let Some(model) = named.model {
         peek.model = Some(model.into_owned());

@@ -126,6 +126,15 @@ impl Server {
     }
 }
 
+/// Our sockets share their port, so that one process takes over from another on its own data directory. With a stranger
+/// (another deployment on this machine) they must not: each would get half of the other's clients.
+///
+/// # Errors
+/// Somebody listens there.
+pub fn nobody_listens(address: SocketAddr) -> io::Result<()> {
+    std::net::TcpListener::bind(address).map(drop)
+}
+
 fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

@@ -11,6 +11,10 @@ const STEP: usize = 8 * 1024;
 /// and to so much it may unfold. 512 times is far beyond any text.
 const MAX_STEP: usize = 4 * 1024 * 1024;
 
+/// Largest window of zstd, as a power of two: what its use over HTTP allows (RFC 9659). A frame's own word can claim much
+/// more, all of which would be set aside at once.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
 /// The bytes cannot be decoded, or unfold to too much. Nothing more comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body does not decode as its content-encoding says")]
@@ -58,12 +62,27 @@ impl Decoder {
             "br" => {
                 Inner::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(Out::default(), 4096)))
             }
-            "zstd" => match zstd::stream::write::Decoder::new(Out::default()) {
+            "zstd" => match zstd_decoder() {
                 Ok(decoder) => Inner::Zstd(Box::new(decoder)),
                 Err(_) => Inner::Failed,
             },
             _ => Inner::Failed,
         })
+    }
+
+    /// Whether the coding is one that is not known, or the bytes so far did not decode.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.0, Inner::Failed)
+    }
+
+    /// The most memory that it takes for itself, bytes: the window that a coding may look back into.
+    pub fn window(&self) -> u64 {
+        match self.0 {
+            Inner::Identity | Inner::Failed => 0,
+            Inner::Gzip(_) | Inner::Deflate(_) => 64 << 10,
+            Inner::Brotli(_) => 32 << 20,
+            Inner::Zstd(_) => 2 << ZSTD_WINDOW_LOG,
+        }
     }
 
     /// Whether bytes mean themselves.
@@ -104,6 +123,12 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+fn zstd_decoder() -> io::Result<zstd::stream::write::Decoder<'static, Out>> {
+    let mut decoder = zstd::stream::write::Decoder::new(Out::default())?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+    Ok(decoder)
 }
 
 /// The beginning of a coded body, decoded, at most `max` bytes of it; what does not decode is left out.

@@ -11,6 +11,7 @@ mod dialects;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod text;
 mod whole;
 
 /// The tap of one answer.
@@ -48,18 +49,21 @@ pub struct Tapped {
     pub error: Option<Found>,
     /// About how many bytes of text the answer had.
     pub text_bytes: u64,
+    /// At least so many events brought text: a token each, if not more.
+    pub text_events: u64,
     /// Whether the body could not be decoded, so that nothing of the above was seen from there on.
     pub undecodable: bool,
 }
 
 impl Tapped {
     /// The usage to record, and whether it is an estimate: where the final figures never came, or figures were off, the
-    /// output counts at least a token for every four bytes of text that were relayed.
+    /// output counts at least a token for every four bytes of text that were relayed, and one for each event of text.
     pub fn usage_or_estimate(&self) -> (TokenUsage, bool) {
         let mut usage = self.usage;
         let told = self.usage_final && !self.irregular;
         if !told {
-            usage.output = usage.output.max(i64::try_from(self.text_bytes.div_ceil(4)).unwrap_or(i64::MAX));
+            let tokens = self.text_bytes.div_ceil(4).max(self.text_events);
+            usage.output = usage.output.max(i64::try_from(tokens).unwrap_or(i64::MAX));
         }
         (usage, !told)
     }

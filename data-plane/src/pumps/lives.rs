@@ -69,6 +69,23 @@ impl Lives {
         Ok(())
     }
 
+    /// Whether no other process lives on this folder, as one does that is being replaced.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_alone(&self) -> io::Result<bool> {
+        self.look()?;
+        let ended = self.ended.lock();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let known = |epoch: &Epoch| name == *epoch.as_str();
+            if !known(&self.epoch) && !ended.iter().any(|(epoch, _)| known(epoch)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The control plane knows of these.
     pub fn told(&self, epochs: &[String]) {
         self.ended.lock().retain(|(epoch, _)| {
@@ -93,10 +110,12 @@ mod tests {
         let first = Lives::begin(folder.path()).unwrap();
         let second = Lives::begin(folder.path()).unwrap();
         assert!(second.ended().is_empty(), "the first still lives");
+        assert!(!second.is_alone().unwrap());
         let epoch = first.epoch().as_str().to_owned();
         drop(first);
         second.look().unwrap();
         assert_eq!(second.ended(), std::slice::from_ref(&epoch));
+        assert!(second.is_alone().unwrap());
         let third = Lives::begin(folder.path()).unwrap();
         assert!(third.ended().is_empty(), "the second tells of it");
         second.told(&[epoch]);

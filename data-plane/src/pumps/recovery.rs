@@ -133,6 +133,7 @@ fn records(unfinished: Vec<Unfinished>, node_id: &str) -> Vec<(Vec<u64>, UsageRe
         };
         let (intents, record) = &mut found[place];
         record.estimated |= attempt.estimated;
+        record.unpriced |= attempt.is_unpriced();
         record.attempts.push(attempt);
         intents.push(unfinished.id);
     }

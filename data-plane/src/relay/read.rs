@@ -1,14 +1,20 @@
 //! The client's body: taken in within the node's byte budget, kept as the pieces that came, and looked into while it
 //! arrives. Nothing is read before the key was found good.
+//!
+//! A coded body (`content-encoding`) is decoded here and goes on plain: it must be looked into, and few upstreams take a
+//! coded one. However much a few bytes unfold to, every step of it is paid for from the budget, and a body's longest
+//! length bounds what it unfolds to.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use dialects::{
     Dialect,
+    decode::Decoder,
     error::Kind,
     peek::{Peek, Scanner},
 };
+use http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,6 +28,8 @@ const UNIT: u64 = 4 * 1024;
 const BASE: u64 = 64 * 1024;
 /// A body of unknown length is reserved for in steps.
 const STEP: u64 = 256 * 1024;
+/// So much of a coded body is decoded at once.
+const CODED_STEP: usize = 2 * 1024;
 /// How long a reservation may wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -93,12 +101,31 @@ pub struct Bounds {
     pub silence: Duration,
 }
 
+/// The coding of a body, by its headers, from which it is taken: what is decoded goes on plain.
+///
+/// # Errors
+/// 415 for one that is not known, and for more than one.
+pub fn coding(headers: &mut HeaderMap) -> Result<Decoder, Refusal> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    let first = codings.next().map(|coding| coding.to_str().unwrap_or("?"));
+    let decoder = Decoder::new(first);
+    if decoder.has_failed() || codings.next().is_some() {
+        let message =
+            "the request's content-encoding is not known; gzip, deflate, br and zstd are, one at a time";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Refusal { status, ..malformed(message).code("unsupported_content_encoding").closing() });
+    }
+    headers.remove(CONTENT_ENCODING);
+    Ok(decoder)
+}
+
 /// Takes the body in.
 ///
 /// # Errors
 /// 413, 400, 408, 503; see the module.
 pub async fn body(
     mut incoming: Incoming,
+    mut coding: Decoder,
     dialect: Dialect,
     with_anchors: bool,
     budget: &Budget,
@@ -108,13 +135,14 @@ pub async fn body(
     if announced.is_some_and(|length| length > bounds.longest) {
         return Err(too_large(bounds.longest));
     }
-    let mut room = announced.unwrap_or(STEP);
-    let mut reserved = budget.reserve(BASE + room).await?;
     let mut scanner = Scanner::new(dialect);
     if !with_anchors {
         scanner = scanner.without_anchors();
     }
-    let (mut pieces, mut length) = (Vec::new(), 0);
+    // What a coded body's own length says of the plain one is little.
+    let room = announced.filter(|_| coding.is_identity()).unwrap_or(STEP);
+    let reserved = budget.reserve(BASE + coding.window() + room).await?;
+    let mut intake = Intake { budget, bounds, room, reserved, scanner, pieces: Vec::new(), length: 0 };
     loop {
         let frame = match tokio::time::timeout(bounds.silence, incoming.frame()).await {
             Ok(None) => break,
@@ -124,22 +152,59 @@ pub async fn body(
         };
         // Trailers are not relayed.
         let Ok(piece) = frame.into_data() else { continue };
-        length += piece.len() as u64;
-        if length > bounds.longest {
-            return Err(too_large(bounds.longest));
+        match coding.is_identity() {
+            true => intake.take(piece).await?,
+            false => intake.decode(&mut coding, &piece).await?,
         }
-        if length > room {
-            reserved.0.merge(budget.reserve(STEP).await?.0);
-            room += STEP;
-        }
-        scanner.push(&piece).map_err(|error| malformed(error.to_string()).closing())?;
-        pieces.push(piece);
         if incoming.is_end_stream() {
             break;
         }
     }
+    let Intake { scanner, pieces, length, reserved, .. } = intake;
     let peek = scanner.finish().map_err(|error| malformed(error.to_string()))?;
     Ok(Taken { pieces, length, peek, reserved })
+}
+
+/// A body on its way in.
+struct Intake<'a> {
+    budget: &'a Budget,
+    bounds: Bounds,
+    /// Bytes of it that are reserved.
+    room: u64,
+    reserved: Reserved,
+    scanner: Scanner,
+    pieces: Vec<Bytes>,
+    length: u64,
+}
+
+impl Intake<'_> {
+    async fn take(&mut self, piece: Bytes) -> Result<(), Refusal> {
+        self.length += piece.len() as u64;
+        if self.length > self.bounds.longest {
+            return Err(too_large(self.bounds.longest));
+        }
+        if self.length > self.room {
+            let more = (self.length - self.room).next_multiple_of(STEP);
+            self.reserved.0.merge(self.budget.reserve(more).await?.0);
+            self.room += more;
+        }
+        self.scanner.push(&piece).map_err(|error| malformed(error.to_string()).closing())?;
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    /// In steps, so that what one step unfolds to is bounded before it is paid for.
+    async fn decode(&mut self, coding: &mut Decoder, piece: &[u8]) -> Result<(), Refusal> {
+        for step in piece.chunks(CODED_STEP) {
+            let mut plain = Vec::new();
+            let result = coding.push(step, |bytes| plain.extend_from_slice(bytes));
+            if !plain.is_empty() {
+                self.take(plain.into()).await?;
+            }
+            result.map_err(|error| malformed(error.to_string()).closing())?;
+        }
+        Ok(())
+    }
 }
 
 fn slow() -> Refusal {
@@ -149,6 +214,21 @@ fn slow() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_coding_is_taken_and_no_other() {
+        let coding = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, http::HeaderValue::from_static(value));
+            }
+            super::coding(&mut headers).map(|decoder| decoder.is_identity()).map_err(|no| no.status.as_u16())
+        };
+        assert_eq!((coding(&[]), coding(&["identity"]), coding(&["gzip"])), (Ok(true), Ok(true), Ok(false)));
+        for odd in [&["compress"][..], &["gzip, br"], &["gzip", "gzip"], &["aes128gcm"]] {
+            assert_eq!(coding(odd), Err(415), "{odd:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_budget_is_bounded_and_given_back() {

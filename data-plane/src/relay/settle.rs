@@ -202,6 +202,10 @@ impl Settlement {
         self.worker.node.metrics.used(&usage);
         self.worker.node.metrics.cost.inc_by(cost.rated.max(0) as u64);
         let Some(attempt) = self.attempts.last_mut() else { return };
+        if usage::unpriced(Some(&usage), Some(&cost)) {
+            let named = if model.is_empty() { &attempt.model_sent } else { &model };
+            self.worker.node.metrics.unpriced.count(named, usage.all());
+        }
         attempt.model_served = model;
         attempt.service_tier = tier;
         attempt.usage = Some(usage);

@@ -322,9 +322,20 @@ impl Bed {
         let _ = self.end.send(());
         self.serving.await.unwrap();
         let folder = self.folder.path().join("data").join("spool");
-        let (spool, old) = spool::Spool::open(&folder, spool::Options::default()).unwrap();
-        for epoch in old {
-            recovery::recover(epoch, "bed");
+        // A node within this process may hold its lanes a moment longer than it serves: a process's end would free them.
+        let lanes = std::fs::read_dir(&folder).unwrap().count();
+        let (spool, mut old) = spool::Spool::open(&folder, spool::Options::default()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            for epoch in old {
+                recovery::recover(epoch, "bed");
+            }
+            if spool.sources().len() >= lanes {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{} of {lanes} lanes are free", spool.sources().len());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            old = spool.adopt().unwrap();
         }
         let mut records = Vec::new();
         for epoch in spool.sources() {

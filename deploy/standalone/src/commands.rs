@@ -78,7 +78,7 @@ fn complain(why: &anyhow::Error) -> ExitCode {
         let _ = usage.print();
         return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
     }
-    let _ = writeln!(std::io::stderr(), "crs: {why:#}");
+    let _ = writeln!(std::io::stderr(), "crs: {}", process::failure::told(why.as_ref()));
     ExitCode::FAILURE
 }
 

@@ -1,25 +1,35 @@
 //! Generates `proto/src/gen` from the `.proto` files, without `protoc`. Called by `make gen`; `make gen-check`
 //! fails when the committed result differs.
 //!
-//! Usage: `proto-gen <proto dir> <out dir>`
+//! Usage: `proto-gen <proto dir> <out dir>`, or `proto-gen prices <LiteLLM's JSON> <version> <table>` (`make prices`).
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use prost::Message;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
+mod prices;
+
 fn main() -> Result<()> {
-    let mut args = std::env::args_os().skip(1).map(PathBuf::from);
-    let root = args.next().context("usage: proto-gen <proto dir> <out dir>")?;
-    let out = args.next().context("usage: proto-gen <proto dir> <out dir>")?;
-    std::fs::create_dir_all(&out)?;
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    match arguments.as_slice() {
+        [verb, source, version, table] if verb == Path::new("prices") => {
+            prices::write(source, &version.to_string_lossy(), table)
+        }
+        [root, out] => contract(root, out),
+        _ => bail!("usage: proto-gen <proto dir> <out dir> | proto-gen prices <source> <version> <table>"),
+    }
+}
+
+fn contract(root: &Path, out: &Path) -> Result<()> {
+    std::fs::create_dir_all(out)?;
 
     let mut files = Vec::new();
     collect(&root.join("crs"), &mut files)?;
     files.sort();
 
-    let mut compiler = protox::Compiler::new([root.clone(), root.join("third_party")])?;
+    let mut compiler = protox::Compiler::new([root.to_owned(), root.join("third_party")])?;
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
 
     // Encoded by protox itself: a detour over prost-types would drop our options.
@@ -34,7 +44,7 @@ fn main() -> Result<()> {
     let secrets = messages_with_secrets(&pool)?;
     write_masked_debug(&secrets, &out.join("masked_debug.rs"))?;
     tonic_prost_build::configure()
-        .out_dir(&out)
+        .out_dir(out)
         .emit_rerun_if_changed(false)
         .bytes(".crs.node.v1.SpooledRecord.record")
         .skip_debug(secrets.iter().map(|message| format!(".{message}")))

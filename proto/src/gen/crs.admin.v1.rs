@@ -51,6 +51,13 @@ pub struct UsageTotals {
     /// All tokens: input, output, cache reads and writes.
     #[prost(int64, tag = "11")]
     pub all_tokens: i64,
+    /// Requests that used tokens of a model without a price. Their cost is counted as 0, so that the true cost is higher than
+    /// `rated_cost`: see the setting `unknown_price`.
+    #[prost(int64, tag = "12")]
+    pub unpriced_requests: i64,
+    /// Those tokens.
+    #[prost(int64, tag = "13")]
+    pub unpriced_tokens: i64,
 }
 /// Sums of one step.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]

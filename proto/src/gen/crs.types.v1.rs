@@ -420,6 +420,9 @@ pub struct UsageRecord {
     /// Bytes sent to the client.
     #[prost(int64, tag = "20")]
     pub response_bytes: i64,
+    /// Whether an attempt used tokens for which no price was found: they count as 0, which is not what they cost.
+    #[prost(bool, tag = "21")]
+    pub unpriced: bool,
 }
 /// How a request was decided (G11).
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -722,7 +725,9 @@ pub struct Settings {
     /// What a silent node's concurrency slots do: `hold` (default) or `release_after_ttl`.
     #[prost(string, tag = "4")]
     pub orphan_slots: ::prost::alloc::string::String,
-    /// Whether requests for a model without a price are served: `serve` (default; cost 0, flagged), `refuse`, or `price_as:<model>`.
+    /// What is done with a request for a model without a price: `serve` (default) serves it and counts its tokens as unpriced
+    /// (`unpriced_requests` and `unpriced_tokens` in every statistic, `unpriced` in its record, `crs_unpriced_tokens_total` by model
+    /// in the node's metrics); `refuse` answers 400 `model_without_price`; `price_as:<model>` prices it as a model that has a price.
     #[prost(string, tag = "5")]
     pub unknown_price: ::prost::alloc::string::String,
     /// How long to wait for an upstream's first event before another account is tried; 0: the default of 120 s.

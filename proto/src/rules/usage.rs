@@ -1,6 +1,6 @@
 //! Where a usage record is counted, and arithmetic on tokens.
 
-use crate::types::TokenUsage;
+use crate::types::{Attempt, Cost, TokenUsage};
 
 /// Partitions of the usage counters. Fixed for the life of a deployment: a record's partition is written down with it.
 pub const PARTITIONS: u32 = 16;
@@ -11,6 +11,12 @@ pub fn partition(key_id: &str) -> u32 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     (hash % u64::from(PARTITIONS)) as u32
+}
+
+/// Whether something was used for which no price was found. That is told apart from what costs nothing.
+pub fn unpriced(usage: Option<&TokenUsage>, cost: Option<&Cost>) -> bool {
+    let used = usage.is_some_and(|usage| *usage != TokenUsage::default());
+    used && cost.is_none_or(|cost| cost.price_model.is_empty())
 }
 
 impl TokenUsage {
@@ -45,6 +51,13 @@ impl TokenUsage {
     }
 }
 
+impl Attempt {
+    /// As [`unpriced`].
+    pub fn is_unpriced(&self) -> bool {
+        unpriced(self.usage.as_ref(), self.cost.as_ref())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +67,20 @@ mod tests {
         // Written down in stores: these values may not change.
         assert_eq!(partition(""), 5);
         assert_eq!(partition("0190b0a4-0000-7000-8000-000000000001"), 12);
+    }
+
+    #[test]
+    fn what_has_no_price_is_told_apart_from_what_costs_nothing() {
+        let attempt = |input, price_model: &str| Attempt {
+            usage: Some(TokenUsage { input, ..TokenUsage::default() }),
+            cost: Some(crate::types::Cost { price_model: price_model.into(), ..Default::default() }),
+            ..Attempt::default()
+        };
+        assert!(attempt(1, "").is_unpriced());
+        assert!(!attempt(1, "free").is_unpriced());
+        assert!(!attempt(0, "").is_unpriced());
+        assert!(Attempt { cost: None, ..attempt(1, "") }.is_unpriced());
+        assert!(!Attempt::default().is_unpriced());
     }
 
     #[test]

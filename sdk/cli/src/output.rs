@@ -152,6 +152,13 @@ pub fn time(timestamp: Option<&prost_types::Timestamp>) -> String {
         .unwrap_or_default()
 }
 
+/// The same with the zone that it is told in.
+pub fn time_in_zone(timestamp: Option<&prost_types::Timestamp>) -> String {
+    let at = timestamp.and_then(|at| jiff::Timestamp::new(at.seconds, at.nanos).ok());
+    let at = at.map(|at| at.to_zoned(jiff::tz::TimeZone::system()));
+    at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()).unwrap_or_default()
+}
+
 /// Money for people.
 pub fn money(nano_dollars: i64) -> String {
     proto::rules::money::NanoDollars(nano_dollars).to_string()

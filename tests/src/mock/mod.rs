@@ -3,7 +3,7 @@
 
 mod admin;
 mod answer;
-mod compress;
+pub mod compress;
 mod count;
 mod events;
 mod ledger;

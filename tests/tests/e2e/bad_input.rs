@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use e2e::{
+    mock::{
+        Encoding,
+        compress::{self, Compressor},
+    },
     sandbox::body,
     wire::{self, Conn, Reply},
 };
@@ -28,6 +32,45 @@ fn with_key(bed: &Bed, rest: &str) -> Vec<u8> {
 fn nothing_arrived(bed: &Bed) {
     let arrived = bed.mock.ledger().matching(|entry| entry.tag != "warm-up");
     assert!(arrived.is_empty(), "an upstream was asked: {:?}", arrived[0].target);
+}
+
+fn coded(coding: &str, plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let encodings = [Encoding::Gzip, Encoding::Br, Encoding::Zstd];
+    let encoding = encodings.into_iter().find(|encoding| compress::name(*encoding) == coding);
+    let mut compressor = Compressor::new(encoding)?;
+    Ok([compressor.event(plain)?, compressor.finish()?].concat())
+}
+
+/// A body in a coding: known ones arrive plain, others are 415, and a bomb is refused before it unfolds.
+#[tokio::test]
+async fn coded_bodies_are_decoded_within_bounds() -> Test {
+    let bed = Bed::start().await?;
+    let plain = body("coded [mock::coded]", false);
+    let post = |coding: &str, coded: &[u8]| {
+        let head = format!("content-encoding: {coding}\r\ncontent-length: {}\r\n\r\n", coded.len());
+        [with_key(&bed, &head), coded.to_vec()].concat()
+    };
+    for coding in ["gzip", "br", "zstd"] {
+        let reply = raw(&bed, &post(coding, &coded(coding, &plain)?)).await.expect("an answer");
+        assert_eq!(reply.status, 200, "{coding}: {}", reply.text());
+    }
+    let arrived = bed.mock.ledger().matching(|entry| entry.tag == "coded");
+    assert_eq!(arrived.len(), 3);
+    for entry in &arrived {
+        assert_eq!(entry.body, plain);
+        assert!(entry.headers.iter().all(|(name, _)| name != "content-encoding"), "{:?}", entry.headers);
+    }
+    let unfolds = vec![b' '; 80 << 20];
+    let bomb = coded("gzip", &unfolds)?;
+    for (coding, coded, expected) in
+        [("gzip, br", &plain, 415), ("compress", &plain, 415), ("gzip", &plain, 400), ("gzip", &bomb, 413)]
+    {
+        let reply = raw(&bed, &post(coding, coded)).await.expect("an answer");
+        assert_eq!(reply.status, expected, "{coding}: {}", reply.text());
+        assert_eq!(reply.json()["type"], "error", "{coding}");
+    }
+    assert_eq!(bed.mock.ledger().matching(|entry| entry.tag == "coded").len(), 3);
+    bed.close().await
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Configuration: every setting of every binary is documented, and none is documented that does not exist.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
 
 use e2e::sandbox::binary;
 
-use crate::bed::Test;
+use crate::bed::{Bed, Test};
 
 /// `CRS_…` names in a text.
 fn names(text: &str) -> BTreeSet<String> {
@@ -61,4 +61,28 @@ fn an_unknown_variable_and_a_sample_secret_are_refused() -> Test {
     let (fine, text) = run(("CRS_MASTER_KEY", &"00".repeat(32)))?;
     assert!(!fine, "a sample master key was taken: {text}");
     Ok(())
+}
+
+/// A second deployment on the same port would get half of the first one's clients: sockets of ours share their port, for a
+/// process that takes over on the same data directory.
+#[tokio::test]
+async fn a_port_that_another_deployment_serves_is_refused_and_the_reason_is_said_once() -> Test {
+    let bed = Bed::start().await?;
+    let folder = tempfile::tempdir()?;
+    let mut second = Command::new(binary("crs")?);
+    second
+        .args(["serve", "--control-listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--listen"])
+        .arg(bed.crs.relay.to_string())
+        .arg("--data-dir")
+        .arg(folder.path())
+        .env_clear();
+    let output = tokio::task::spawn_blocking(move || second.output());
+    let output = tokio::time::timeout(Duration::from_secs(60), output).await???;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{text}");
+    let last = text.lines().last().unwrap_or_default();
+    assert!(last.starts_with(&format!("crs: cannot listen on {}", bed.crs.relay)), "{text}");
+    assert_eq!(last.matches("in use").count(), 1, "{text}");
+    assert_eq!(bed.talk.say("still well").await?.status, 200);
+    bed.close().await
 }

@@ -1,6 +1,6 @@
 //! The settings on the wire.
 
-use proto::types;
+use proto::{rules::price, types};
 
 use super::{ControlLoss, OrphanSlots, Retention, Settings};
 use crate::{etag, key::multipliers, mask::Fields, text, time, violation::Violations};
@@ -90,9 +90,12 @@ impl Settings {
             }
         }
         if fields.has("unknown_price") {
-            let named = wire.unknown_price.strip_prefix("price_as:").is_some_and(|model| !model.is_empty());
+            // A name without a price would leave all as it is, and nobody the wiser.
+            let named = wire.unknown_price.strip_prefix("price_as:");
+            let named = named.is_some_and(|model| price::Table::shipped().find(model).is_some());
             let fine = named || matches!(wire.unknown_price.as_str(), "" | "serve" | "refuse");
-            wrong.require(fine, "unknown_price", "must be `serve`, `refuse` or `price_as:<model>`");
+            let words = "must be `serve`, `refuse` or `price_as:<model>` of a model that has a price";
+            wrong.require(fine, "unknown_price", words);
             self.unknown_price = text::line(&wire.unknown_price, 200, "unknown_price", wrong);
         }
     }

@@ -3,7 +3,7 @@
 use proto::{
     admin::UsageTotals,
     rules::money,
-    types::{Cost, TokenUsage},
+    types::{Attempt, TokenUsage},
 };
 use store::Row;
 
@@ -13,6 +13,10 @@ pub const REQUESTS: &str = "r";
 pub const FAILED: &str = "f";
 /// Requests whose usage holds an estimate.
 pub const ESTIMATED: &str = "e";
+/// Requests that used tokens without a price.
+pub const UNPRICED: &str = "np";
+/// Those tokens.
+pub const UNPRICED_TOKENS: &str = "nt";
 /// Attempts.
 pub const ATTEMPTS: &str = "a";
 /// Cost before multipliers, nano-dollars.
@@ -52,6 +56,10 @@ pub struct Share {
     pub failed: bool,
     /// Whether it holds an estimate.
     pub estimated: bool,
+    /// Tokens of them without a price.
+    pub unpriced_tokens: i64,
+    /// Whether any of them used something without a price.
+    pub unpriced: bool,
     /// Attempts.
     pub attempts: i64,
     /// Tokens of them.
@@ -68,12 +76,17 @@ pub struct Share {
 
 impl Share {
     /// Adds one attempt's tokens and cost.
-    pub fn attempt(&mut self, usage: Option<&TokenUsage>, cost: Option<&Cost>) {
+    pub fn attempt(&mut self, attempt: &Attempt) {
         self.attempts += 1;
-        if let Some(usage) = usage {
+        if let Some(usage) = &attempt.usage {
             self.tokens.add(usage);
         }
-        if let Some(cost) = cost {
+        if attempt.is_unpriced() {
+            let tokens = attempt.usage.as_ref().map_or(0, TokenUsage::all);
+            self.unpriced = true;
+            self.unpriced_tokens = self.unpriced_tokens.saturating_add(tokens);
+        }
+        if let Some(cost) = &attempt.cost {
             self.real = self.real.saturating_add(cost.real);
             self.rated = self.rated.saturating_add(cost.rated);
         }
@@ -85,6 +98,8 @@ impl Share {
             (REQUESTS, self.requests),
             (FAILED, i64::from(self.failed)),
             (ESTIMATED, i64::from(self.estimated)),
+            (UNPRICED, i64::from(self.unpriced)),
+            (UNPRICED_TOKENS, self.unpriced_tokens),
             (ATTEMPTS, self.attempts),
             (REAL, self.real),
             (RATED, self.rated),
@@ -102,6 +117,8 @@ pub fn add(totals: &mut UsageTotals, row: &Row) {
     totals.requests += of(REQUESTS);
     totals.failed += of(FAILED);
     totals.estimated += of(ESTIMATED);
+    totals.unpriced_requests += of(UNPRICED);
+    totals.unpriced_tokens += of(UNPRICED_TOKENS);
     totals.attempts += of(ATTEMPTS);
     totals.real_cost += of(REAL);
     totals.rated_cost += of(RATED);
@@ -121,6 +138,8 @@ pub fn merge(totals: &mut UsageTotals, other: &UsageTotals) {
     totals.requests += other.requests;
     totals.failed += other.failed;
     totals.estimated += other.estimated;
+    totals.unpriced_requests += other.unpriced_requests;
+    totals.unpriced_tokens += other.unpriced_tokens;
     totals.attempts += other.attempts;
     totals.real_cost += other.real_cost;
     totals.rated_cost += other.rated_cost;

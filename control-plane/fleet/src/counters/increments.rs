@@ -133,7 +133,7 @@ fn whole(record: &UsageRecord) -> Share {
         ..Share::default()
     };
     for attempt in &record.attempts {
-        share.attempt(attempt.usage.as_ref(), attempt.cost.as_ref());
+        share.attempt(attempt);
     }
     share
 }
@@ -147,7 +147,7 @@ fn by(record: &UsageRecord, id: fn(&Attempt) -> &String) -> Vec<(String, Share)>
             list.len() - 1
         });
         let share = &mut list[at].1;
-        share.attempt(attempt.usage.as_ref(), attempt.cost.as_ref());
+        share.attempt(attempt);
         // The last attempt there decides whether the request failed there.
         share.failed = failed(&attempt.outcome);
         share.estimated |= attempt.estimated;

@@ -22,7 +22,7 @@ fn attempt(account: &str, outcome: &str, input: i64, rated: i64) -> Attempt {
         platform: "p".into(),
         outcome: outcome.into(),
         usage: Some(TokenUsage { input, output: 2, ..TokenUsage::default() }),
-        cost: Some(Cost { real: rated / 2, rated, ..Cost::default() }),
+        cost: Some(Cost { real: rated / 2, rated, price_model: "m".into(), ..Cost::default() }),
         ..Attempt::default()
     }
 }
@@ -77,6 +77,27 @@ fn a_request_counts_once_and_its_attempts_where_they_were_made() {
     assert_eq!(of("hour/2026-11-21T00/key-model/k1/claude-opus-4-5", "r"), Some(1));
     assert_eq!(of("minute/2026-11-21T00:30/overall/", "r"), Some(1));
     assert_eq!(of("month/2026-11/model/claude-opus-4-5", "lt"), Some(900));
+}
+
+#[test]
+fn tokens_without_a_price_are_counted_as_such() {
+    let mut record = record();
+    assert!(rows(&record).keys().all(|(_, field)| !matches!(field.as_str(), "np" | "nt")));
+    record.attempts[1].cost = Some(Cost::default());
+    let rows = rows(&record);
+    let of = |row: &str, field: &str| rows.get(&(row.to_owned(), field.to_owned())).copied();
+    for row in ["total/-/key/k1", "total/-/account/a2", "month/2026-11/model/claude-opus-4-5"] {
+        assert_eq!((of(row, "np"), of(row, "nt")), (Some(1), Some(12)), "{row}");
+    }
+    // The attempt elsewhere was priced: that account owes nothing unknown.
+    assert_eq!((of("total/-/account/a1", "np"), of("total/-/account/a1", "nt")), (None, None));
+    let mut totals = proto::admin::UsageTotals::default();
+    let row =
+        rows.into_iter().filter(|((row, _), _)| row == "total/-/key/k1").map(|((_, field), by)| (field, by));
+    fields::add(&mut totals, &row.collect());
+    let mut sum = totals.clone();
+    merge(&mut sum, &totals);
+    assert_eq!((sum.unpriced_requests, sum.unpriced_tokens), (2, 24));
 }
 
 #[test]

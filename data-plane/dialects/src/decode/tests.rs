@@ -48,6 +48,15 @@ fn every_coding_at_any_piece_size() {
 }
 
 #[test]
+fn a_zstd_frame_that_claims_a_huge_window_is_not_believed() {
+    // Magic, descriptor without content size, window of 2^27 bytes, one raw block of one byte.
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3, 0x09, 0x00, 0x00, b'x'];
+    assert_eq!(decoded("zstd", &frame, 100), Err(Undecodable));
+    let small = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 13 << 3, 0x09, 0x00, 0x00, b'x'];
+    assert_eq!(decoded("zstd", &small, 100).as_deref(), Ok(&b"x"[..]));
+}
+
+#[test]
 fn what_was_flushed_comes_out_at_once() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     let mut zstd = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();

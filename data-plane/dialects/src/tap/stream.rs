@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
 
-use super::{Boundary, Tapped};
+use super::{Boundary, Tapped, text};
 use crate::{
     Dialect,
     error::Found,
@@ -30,7 +30,8 @@ static GEMINI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""usa
 
 /// An event longer than this is not read.
 const MAX_EVENT: usize = 1 << 20;
-/// So much of the end is kept, to see how it ended. It is paid for by every open stream.
+/// So much of the end is kept, to see how it ended, and all of a stream of up to twice that. It is paid for by every open
+/// stream.
 const TAIL: usize = 1024;
 
 /// What a dialect's streams look like.
@@ -81,8 +82,6 @@ pub(super) struct Stream {
     mark: &'static Finder<'static>,
     framer: Framer,
     tail: Vec<u8>,
-    /// Whether `tail` lacks the stream's beginning.
-    tail_cut: bool,
     bytes: u64,
     lines: u64,
     read: Read,
@@ -113,7 +112,6 @@ impl Stream {
             mark: shape(dialect).mark,
             framer: Framer::new(framing, MAX_EVENT),
             tail: Vec::new(),
-            tail_cut: false,
             bytes: 0,
             lines: 0,
             read: Read {
@@ -162,16 +160,10 @@ impl Stream {
     }
 
     fn keep_tail(&mut self, piece: &[u8]) {
-        let piece = if let Some(from) = piece.len().checked_sub(TAIL) {
-            self.tail_cut |= from > 0 || !self.tail.is_empty();
-            self.tail.clear();
-            &piece[from..]
-        } else {
-            piece
-        };
-        if self.tail.len() + piece.len() > 2 * TAIL {
-            self.tail.drain(..self.tail.len() + piece.len() - TAIL);
-            self.tail_cut = true;
+        let piece = &piece[piece.len().saturating_sub(2 * TAIL)..];
+        let both = self.tail.len() + piece.len();
+        if both > 2 * TAIL {
+            self.tail.drain(..(both - TAIL).min(self.tail.len()));
         }
         self.tail.extend_from_slice(piece);
     }
@@ -202,14 +194,7 @@ impl Stream {
         if self.read.cut && !self.read.last {
             self.read.counts_at_the_end(&self.tail);
         }
-        let shape = shape(self.dialect);
-        let text = self.bytes.saturating_sub(self.read.bytes);
-        let events = self.lines.saturating_sub(self.read.lines) / shape.lines;
-        let mut text_bytes = text.saturating_sub(events * shape.around);
-        if self.dialect == Dialect::OpenaiChat {
-            // Where each token is a chunk of its own, what stands around it hides how many there were.
-            text_bytes = text_bytes.max(4 * events);
-        }
+        let (text_bytes, text_events) = self.text();
         Tapped {
             answer_id: self.read.answer_id.take(),
             model: self.read.model.take(),
@@ -217,9 +202,52 @@ impl Stream {
             error,
             usage_final: self.read.last,
             text_bytes,
+            text_events,
             ..Tapped::default()
         }
         .with_counts(self.read.counts)
+    }
+
+    /// About how many bytes of text came, and at least how many events of text. A stream of which all is still there is
+    /// counted; of a longer one, what stands around the text is taken off as it stands in the usual event, and what its
+    /// last events hold is the least.
+    fn text(&self) -> (u64, u64) {
+        let (mut bytes, mut texts) = (0, 0);
+        let mut framer = sse::Framer::new(2 * TAIL);
+        let mut count = |event: &[u8]| {
+            let text = text::bytes(self.dialect, event);
+            bytes += text;
+            texts += u64::from(text > 0);
+        };
+        framer.push(self.whole_events(), |event| {
+            if let sse::Event::Whole(event) = event {
+                count(event);
+            }
+        });
+        count(framer.rest());
+        if !self.is_cut() {
+            return (bytes, texts);
+        }
+        let shape = shape(self.dialect);
+        let events = self.lines.saturating_sub(self.read.lines) / shape.lines;
+        let rest = self.bytes.saturating_sub(self.read.bytes).saturating_sub(events * shape.around);
+        // Where each token is a chunk of its own, what stands around it hides how many there were.
+        texts = if self.dialect == Dialect::OpenaiChat { texts.max(events) } else { texts };
+        (rest.max(bytes), texts)
+    }
+
+    /// Whether the stream's beginning is there no more. Told by its length, so that its pieces change nothing.
+    fn is_cut(&self) -> bool {
+        self.bytes > 2 * TAIL as u64
+    }
+
+    /// The end, from the first event that is there from its beginning.
+    fn whole_events(&self) -> &[u8] {
+        if !self.is_cut() {
+            return &self.tail;
+        }
+        let tail = &self.tail[self.tail.len() - TAIL..];
+        memmem::find(tail, b"\n\n").map_or(tail, |start| &tail[start + 2..])
     }
 
     /// Whether the last events say that the answer is whole, and whether one is an error.
@@ -237,14 +265,8 @@ impl Stream {
         if let Framer::JsonArray(_) = &self.framer {
             return (complete, self.read.error.clone());
         }
-        let mut tail = self.tail.as_slice();
-        if self.tail_cut
-            && let Some(start) = memmem::find(tail, b"\n\n")
-        {
-            tail = &tail[start + 2..];
-        }
         let mut framer = sse::Framer::new(2 * TAIL);
-        framer.push(tail, |event| {
+        framer.push(self.whole_events(), |event| {
             if let sse::Event::Whole(bytes) = event {
                 judge(bytes);
             }

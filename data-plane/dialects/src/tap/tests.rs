@@ -108,6 +108,35 @@ fn usage_twice_counts_once_and_never_is_an_estimate() {
 }
 
 #[test]
+fn a_short_stream_that_breaks_off_is_not_estimated_at_nothing() {
+    let text = |kind: &str, field: &str, text: &str| {
+        format!(
+            "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":\
+             {{\"type\":\"{kind}\",\"{field}\":\"{text}\"}}}}\n\n"
+        )
+    };
+    let begun = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\"}}\n\n\
+        event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":\
+        {\"type\":\"text\",\"text\":\"\"}}\n\nevent: ping\ndata: {\"type\":\"ping\"}\n\n";
+    let estimate = |events: &[String]| {
+        let stream = [begun, &events.concat()].concat();
+        let (usage, estimated) = tapped(&[stream.as_bytes()]).usage_or_estimate();
+        assert!(estimated, "{stream}");
+        usage.output
+    };
+    assert_eq!(estimate(&[]), 0, "nothing was said yet");
+    assert_eq!(estimate(&[text("text_delta", "text", "Hi")]), 1);
+    assert_eq!(estimate(&[text("text_delta", "text", "a"), text("text_delta", "text", "b")]), 2);
+    assert_eq!(estimate(&[text("thinking_delta", "thinking", "sixteen bytes ..")]), 4);
+    assert_eq!(estimate(&[text("input_json_delta", "partial_json", "{\\\"a\\\":1}")]), 2);
+    let cut = text("text_delta", "text", "a sentence that breaks");
+    assert!((4..=6).contains(&estimate(&[cut[..cut.len() - 8].to_owned()])));
+    // Longer than what is kept of the end: within a quarter of the truth.
+    let many: Vec<_> = (0..300).map(|_| text("text_delta", "text", "0123456789abcdef")).collect();
+    assert!((900..=1500).contains(&estimate(&many)), "{}", estimate(&many));
+}
+
+#[test]
 fn off_figures_are_flagged() {
     for usage in ["{\"output_tokens\":-4}", "{\"output_tokens\":\"4\"}", "{\"output_tokens\":0}"] {
         let tapped = tapped(&[[START, &delta(usage), STOP].concat().as_bytes()]);

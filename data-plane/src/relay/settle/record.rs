@@ -151,7 +151,10 @@ impl Scratch {
             shorten(&mut explanation);
             fields.message(18, &explanation);
         }
-        fields.int(19, about.request_bytes).int(20, came.response_bytes);
+        fields
+            .int(19, about.request_bytes)
+            .int(20, came.response_bytes)
+            .flag(21, came.attempts.iter().any(Tried::is_unpriced));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proto::{
-    rules::ids::GroupId,
+    rules::{ids::GroupId, usage},
     types::{Cost, TokenUsage},
 };
 use snapshot::Account;
@@ -58,6 +58,11 @@ impl Tried {
             verdict: "",
             estimated: false,
         }
+    }
+
+    /// As [`proto::types::Attempt::is_unpriced`].
+    pub(super) fn is_unpriced(&self) -> bool {
+        usage::unpriced(self.usage.as_ref(), self.cost.as_ref())
     }
 
     /// The group's id; empty: none.

@@ -16,10 +16,34 @@ fn real(model: &str, usage: TokenUsage) -> i64 {
 #[test]
 fn the_shipped_table_can_be_read_and_has_what_is_sold() {
     let table = Table::shipped();
-    assert_eq!(table.version(), "2026-11-20");
+    assert_eq!(table.version(), "2026-11-27");
     assert!(table.models().len() > 400);
-    for model in ["claude-opus-4-6", "claude-sonnet-4-6", "claude-haiku-4-5", "gpt-5.4", "gemini-2.5-pro"] {
+    for model in [
+        "claude-opus-4-6",
+        "claude-sonnet-4-6",
+        "claude-haiku-4-5",
+        "gpt-5.4",
+        "gpt-6-sol",
+        "gemini-3.8-flash",
+    ] {
         assert!(table.find(model).is_some(), "{model}");
+    }
+}
+
+/// In dollars per million tokens, as the provider's own pages say (checked on the day of the table).
+#[test]
+fn the_newest_models_cost_what_their_pages_say() {
+    for (model, input, output, cache_read) in [
+        ("claude-opus-5-5", 4.0, 20.0, 0.2),
+        ("claude-sonnet-5-5", 2.0, 10.0, 0.1),
+        ("claude-haiku-5-5", 0.1, 0.5, 0.01),
+        ("claude-fable-5-1", 10.0, 50.0, 0.25),
+        ("claude-opus-5", 5.0, 25.0, 0.5),
+        ("claude-sonnet-5", 2.0, 10.0, 0.2),
+    ] {
+        let rates = price(model).standard.base;
+        let dollars = [rates.input, rates.output, rates.cache_read].map(|pico| pico as f64 / 1e6);
+        assert_eq!(dollars, [input, output, cache_read], "{model}");
     }
 }
 
@@ -51,7 +75,7 @@ fn a_claude_answer_costs_what_the_price_page_says() {
     assert_eq!((cost.cache_read, cost.cache_write), (10_000 * 500, 2_048 * 6_250));
     assert_eq!(cost.real, 60_000 + 12_575_000 + 5_000_000 + 12_800_000);
     assert_eq!(cost.rated, 36_522_000);
-    assert_eq!((&*cost.price_model, &*cost.price_version), ("claude-opus-4-5-20251101", "2026-11-20"));
+    assert_eq!((&*cost.price_model, &*cost.price_version), ("claude-opus-4-5-20251101", "2026-11-27"));
     assert_eq!(
         cost.formula,
         "claude-opus-4-5-20251101: 12 input × 5000 + 503 output × 25000 + 10000 cache read × 500 \
@@ -70,9 +94,9 @@ fn caches_of_an_hour_and_web_searches_have_prices_of_their_own() {
 #[test]
 fn long_context_is_dearer_from_the_first_token_on_but_only_above_the_threshold() {
     let usage = |input, cache_read| TokenUsage { input, cache_read, output: 10, ..TokenUsage::default() };
-    let model = "claude-sonnet-4-5";
-    assert_eq!(real(model, usage(200_000, 0)), 200_000 * 3000 + 10 * 15_000);
-    assert_eq!(real(model, usage(100_001, 100_000)), 100_001 * 6000 + 100_000 * 600 + 10 * 22_500);
+    let model = "claude-haiku-5-5";
+    assert_eq!(real(model, usage(100_000, 0)), 100_000 * 100 + 10 * 500);
+    assert_eq!(real(model, usage(50_001, 50_000)), 50_001 * 500 + 50_000 * 50 + 10 * 2_500);
     // A model without long-context prices has one price for all.
     assert_eq!(real("claude-opus-4-6", usage(900_000, 0)), 900_000 * 5000 + 10 * 25_000);
     assert_eq!(real("gpt-5.4", usage(272_001, 0)), 272_001 * 5000 + 10 * 22_500);
@@ -128,6 +152,13 @@ fn a_model_is_found_under_the_names_it_goes_by() {
         ("ca.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-5-20251101"),
         ("anthropic.claude-v2:1", "anthropic.claude-v2:1"),
         ("gpt-4o-2024-08-06", "gpt-4o-2024-08-06"),
+        ("claude-opus-5-5[1m]", "claude-opus-5-5"),
+        ("anthropic/claude-opus-5-5", "claude-opus-5-5"),
+        ("claude-opus-5-5-20260915", "claude-opus-5-5"),
+        ("claude-sonnet-5-5-latest", "claude-sonnet-5-5"),
+        ("us.anthropic.claude-sonnet-5-5", "us.anthropic.claude-sonnet-5-5"),
+        ("us.anthropic.claude-sonnet-5-5-20260928-v1:0", "claude-sonnet-5-5"),
+        ("claude-sonnet-5-5@default", "claude-sonnet-5-5"),
         ("openai/gpt-5", "gpt-5"),
         ("azure/gpt-4o", "azure/gpt-4o"),
         ("models/gemini-2.5-pro", "gemini-2.5-pro"),

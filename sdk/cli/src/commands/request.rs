@@ -86,13 +86,11 @@ fn row(record: &UsageRecord) -> Vec<String> {
 
 /// What a request cost. Tokens of a model without a price are not free: that is said, where 0 would hide it.
 fn cost(record: &UsageRecord) -> String {
-    let used = |attempt: &&Attempt| attempt.usage.is_some_and(|usage| usage.all() > 0);
-    let priced = |attempt: &Attempt| attempt.cost.as_ref().is_some_and(|cost| !cost.formula.is_empty());
     let costs = record.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()).map(|cost| cost.rated);
-    match (costs.sum(), record.attempts.iter().filter(used).all(priced)) {
-        (sum, true) => money(sum),
-        (0, false) => "no price".to_owned(),
-        (sum, false) => format!("{} and more", money(sum)),
+    match (costs.sum(), record.attempts.iter().any(Attempt::is_unpriced)) {
+        (sum, false) => money(sum),
+        (0, true) => "no price".to_owned(),
+        (sum, true) => format!("{} and more", money(sum)),
     }
 }
 
@@ -132,10 +130,10 @@ fn explain(context: &Context, record: &UsageRecord) -> Result<()> {
             attempt.outcome,
             attempt.first_event_us / 1000,
             attempt.total_us / 1000,
-            if cost.formula.is_empty() {
-                "no price".to_owned()
-            } else {
-                format!("{} = {}", cost.formula, money(cost.rated))
+            match (attempt.is_unpriced(), cost.formula.as_str()) {
+                (true, _) => "no price for this model (see `crsctl settings get`, unknown_price)".to_owned(),
+                (false, "") => money(cost.rated),
+                (false, formula) => format!("{formula} = {}", money(cost.rated)),
             },
         );
         rows.push(line("attempt", text));
@@ -153,17 +151,17 @@ mod tests {
 
     #[test]
     fn tokens_without_a_price_are_not_shown_as_free() {
-        let attempt = |input, formula: &str, rated| Attempt {
+        let attempt = |input, price_model: &str, rated| Attempt {
             usage: Some(TokenUsage { input, ..TokenUsage::default() }),
-            cost: Some(Cost { formula: formula.into(), rated, ..Cost::default() }),
+            cost: Some(Cost { price_model: price_model.into(), rated, ..Cost::default() }),
             ..Attempt::default()
         };
         let told = |attempts| cost(&UsageRecord { attempts, ..UsageRecord::default() });
         assert_eq!(told(vec![attempt(10, "", 0)]), "no price");
         assert_eq!(told(vec![attempt(0, "", 0)]), money(0));
-        assert_eq!(told(vec![attempt(0, "", 0), attempt(10, "m: 10", 30_000)]), money(30_000));
+        assert_eq!(told(vec![attempt(0, "", 0), attempt(10, "m", 30_000)]), money(30_000));
         assert_eq!(
-            told(vec![attempt(5, "", 0), attempt(10, "m: 10", 30_000)]),
+            told(vec![attempt(5, "", 0), attempt(10, "m", 30_000)]),
             format!("{} and more", money(30_000))
         );
     }

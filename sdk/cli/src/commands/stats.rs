@@ -6,7 +6,7 @@ use sdk::admin::{self, StatsRange, TopEntry, UsageReport, UsageTotals};
 use super::Context;
 use crate::{
     failure::Usage,
-    output::{self, Shown, count, money, time},
+    output::{self, Shown, count, money, time, time_in_zone},
 };
 
 /// A range of time.
@@ -93,7 +93,14 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<()> {
             let answer =
                 context.client.stats().get_top(request).await.map_err(sdk::Error::from)?.into_inner();
             let rows = answer.entries.iter().map(entry_row).collect();
-            context.show(context.json("crs.admin.v1.GetTopResponse", &answer)?, entry_headings(), rows)
+            let any = answer
+                .entries
+                .iter()
+                .any(|entry| entry.totals.is_some_and(|sums| sums.unpriced_requests > 0));
+            let note = any.then(|| format!("What has no price is not in the cost. {ADVICE}"));
+            let names = answer.entries.iter().map(|entry| entry.id.clone()).collect();
+            let json = context.json("crs.admin.v1.GetTopResponse", &answer)?;
+            output::print(context.format, Shown { json, table: (entry_headings(), rows), names, note })
         }
     }
 }
@@ -127,7 +134,9 @@ async fn summary(context: &Context, range: StatsRange) -> Result<()> {
         [vec!["all".into(), String::new(), String::new()], totals_row(&report.totals.unwrap_or_default())]
             .concat(),
     );
-    let note = Some(format!("From {} to {}", time(report.start.as_ref()), time(report.end.as_ref())));
+    let range = format!("From {} to {}", time(report.start.as_ref()), time_in_zone(report.end.as_ref()));
+    let unpriced = report.totals.as_ref().and_then(unpriced);
+    let note = Some(unpriced.map_or(range.clone(), |unpriced| format!("{range}\n{unpriced}")));
     let headings = [vec!["OF"], entry_headings()].concat();
     let names = rows.iter().filter_map(|row| row.get(1).filter(|id| !id.is_empty()).cloned()).collect();
     output::print(context.format, Shown { json: json.into(), table: (headings, rows), names, note })
@@ -153,7 +162,10 @@ pub fn show_report(context: &Context, report: &UsageReport) -> Result<()> {
     let rows = report.points.iter().map(step).chain(report.models.iter().map(model));
     let rows: Vec<_> = rows.chain([[vec!["all".to_owned()], totals(&report.totals)].concat()]).collect();
     let headings = [vec!["STEP OR MODEL"], TOTALS.to_vec()].concat();
-    context.show(context.json("crs.admin.v1.UsageReport", report)?, headings, rows)
+    let names = rows.iter().filter_map(|row| row.first().cloned()).collect();
+    let json = context.json("crs.admin.v1.UsageReport", report)?;
+    let note = report.totals.as_ref().and_then(unpriced);
+    output::print(context.format, Shown { json, table: (headings, rows), names, note })
 }
 
 /// Prints how the deployment stands.
@@ -179,7 +191,7 @@ pub async fn status(context: &Context) -> Result<()> {
         line("keys", format!("{} active of {}", overview.active_keys, overview.keys)),
         line("requests today", format!("{} ({} failed)", count(today.requests), count(today.failed))),
         line("tokens today", count(today.all_tokens)),
-        line("cost today", money(today.rated_cost)),
+        line("cost today", cost(&today)),
     ];
     context.show(context.json("crs.admin.v1.Overview", &overview)?, vec!["WHAT", "HOW"], rows)
 }
@@ -203,6 +215,40 @@ fn totals_row(totals: &UsageTotals) -> Vec<String> {
         count(tokens.output),
         count(tokens.cache_read),
         count(tokens.cache_write_5m + tokens.cache_write_1h),
-        money(totals.rated_cost),
+        cost(totals),
     ]
+}
+
+/// What was counted as cost, and that it is not all where tokens had no price.
+fn cost(totals: &UsageTotals) -> String {
+    match totals.unpriced_requests {
+        0 => money(totals.rated_cost),
+        requests => format!("{} + {} without price", money(totals.rated_cost), count(requests)),
+    }
+}
+
+/// What to do about tokens without a price.
+const ADVICE: &str = "`crsctl settings set unknown_price=price_as:MODEL` prices such requests as those of a model that has \
+    a price, `unknown_price=refuse` refuses them.";
+
+/// What to say about tokens without a price, if there are any.
+fn unpriced(totals: &UsageTotals) -> Option<String> {
+    (totals.unpriced_requests > 0).then(|| {
+        let (requests, tokens) = (count(totals.unpriced_requests), count(totals.unpriced_tokens));
+        format!("{requests} requests used {tokens} tokens of models without a price: they are not in the cost. {ADVICE}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_without_a_price_are_not_shown_as_free() {
+        let priced = UsageTotals { requests: 5, rated_cost: 2_000_000_000, ..UsageTotals::default() };
+        assert_eq!((cost(&priced), unpriced(&priced)), (money(2_000_000_000), None));
+        let some = UsageTotals { unpriced_requests: 3, unpriced_tokens: 1234, ..priced };
+        assert_eq!(cost(&some), format!("{} + 3 without price", money(2_000_000_000)));
+        assert!(unpriced(&some).unwrap().starts_with(&format!("3 requests used {} tokens", count(1234))));
+    }
 }

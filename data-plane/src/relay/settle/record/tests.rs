@@ -37,7 +37,7 @@ fn tried() -> Tried {
     let mut tried =
         Tried::begun(Uuid::from_u128(7), account(), Some("grp".into()), "sent".into(), 1_700_000_000_000_001);
     tried.usage = Some(TokenUsage { input: 3, output: -1, ..TokenUsage::default() });
-    tried.cost = Some(Cost { real: 5, formula: "f".into(), ..Cost::default() });
+    tried.cost = Some(Cost { real: 5, formula: "f".into(), price_model: "p".into(), ..Cost::default() });
     (tried.status, tried.outcome, tried.verdict) = (200, "ok", "fine");
     (tried.first_event_us, tried.total_us, tried.estimated) = (10, 20, true);
     tried.model_served = "served".into();
@@ -154,8 +154,12 @@ fn a_record_reads_back_and_is_written_as_prost_would() {
         explanation: Some(explanation),
         request_bytes: 300,
         response_bytes: 400,
+        unpriced: false,
     };
     assert_eq!(read, expected);
+    let without = || Tried { cost: None, ..tried() };
+    scratch.record(&about(&expected.tags), &came(&[tried(), without()]), Explanation::default());
+    assert!(UsageRecord::decode(scratch.whole.as_slice()).unwrap().unpriced);
     scratch.note(&tried());
     assert_eq!(Attempt::decode(scratch.whole.as_slice()).unwrap(), attempt);
 }
