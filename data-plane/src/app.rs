@@ -306,7 +306,7 @@ impl Parts {
     }
 }
 
-/// What the scheduler knows of accounts that are gone is forgotten.
+/// What the scheduler knows of accounts that are gone is forgotten, and the bindings that were dropped.
 fn forget_accounts(node: &Arc<Node>, feed: &Feed, tasks: &Tasks) {
     let (node, mut revision, stopping) = (Arc::clone(node), feed.revision.clone(), tasks.stopping());
     tasks.spawn("accounts", async move {
@@ -317,6 +317,7 @@ fn forget_accounts(node: &Arc<Node>, feed: &Feed, tasks: &Tasks) {
             }
             let snapshot = node.snapshot.current();
             node.scheduler.retain(|id| snapshot.account(&AccountId::from(id)).is_some());
+            node.scheduler.bindings().heed(snapshot.binding_drops());
         }
     });
 }

@@ -5,6 +5,7 @@
 //! [`settle::Settlement`], which pays on every way out, also when the client leaves and the future is dropped.
 
 pub mod admit;
+pub mod affinity;
 pub mod authenticate;
 pub mod choose;
 pub mod demand;
@@ -17,6 +18,7 @@ pub mod read;
 pub mod respond;
 pub mod settle;
 pub mod stream;
+pub mod verdict;
 
 use std::{
     borrow::Cow,
@@ -128,7 +130,14 @@ async fn attempts(
 ) -> Result<Box<Answered>, Refusal> {
     let settings = search.snapshot.settings();
     let worker = Arc::clone(&life.worker);
-    let last_of_all = Instant::now() + ALL_ATTEMPTS;
+    // Whoever answers in one piece answers when all is done: only a stream's first event can be waited for.
+    let counts = !life.asked.operation.is_charged();
+    let (share, all) = match life.streaming {
+        _ if counts => (settings.count_timeout, settings.count_timeout * settings.max_attempts),
+        true => (settings.first_event_timeout, ALL_ATTEMPTS),
+        false => (settings.answer_timeout, ALL_ATTEMPTS.max(settings.answer_timeout)),
+    };
+    let last_of_all = Instant::now() + all;
     let mut failed: Option<Refusal> = None;
     let mut stale = false;
     for number in 1..=settings.max_attempts.max(1) {
@@ -137,12 +146,13 @@ async fn attempts(
             // Boxed: seldom needed, and large.
             None => match Box::pin(search.account(&worker)).await {
                 Ok(choice) => choice,
-                Err((nobody, _)) => return Err(failed.unwrap_or(nobody)),
+                Err((nobody, _)) => {
+                    return Err(failed.map_or(nobody.clone(), |failed| failed.or_sooner(&nobody)));
+                }
             },
         };
-        // Whoever answers in one piece answers when all is done: only a stream's first event can be waited for.
-        let share = if life.streaming { settings.first_event_timeout } else { ALL_ATTEMPTS };
-        let is_last = number == settings.max_attempts;
+        // The last attempt gets all the time that is left; a count is not worth it.
+        let is_last = number == settings.max_attempts && !counts;
         wanted.deadline = if is_last { last_of_all } else { (Instant::now() + share).min(last_of_all) };
         let account = choice.account.id.clone();
         match exchange::attempt(life, choice, &wanted).await? {

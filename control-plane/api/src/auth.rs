@@ -151,7 +151,9 @@ pub fn with_kinds(kinds: store::Kinds) -> store::Kinds {
     kinds
         .with::<domain::Key>()
         .with::<domain::Account>()
+        .with::<domain::AccountWindows>()
         .with::<domain::Group>()
+        .with::<domain::BindingDrop>()
         .with::<domain::Settings>()
         .with::<User>()
         .with::<Session>()

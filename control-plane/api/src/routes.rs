@@ -5,10 +5,11 @@ use std::sync::Arc;
 use fleet::Fleet;
 use proto::admin::{
     account_service_server::AccountServiceServer, audit_service_server::AuditServiceServer,
-    auth_service_server::AuthServiceServer, group_service_server::GroupServiceServer,
-    key_service_server::KeyServiceServer, node_admin_service_server::NodeAdminServiceServer,
-    platform_service_server::PlatformServiceServer, request_service_server::RequestServiceServer,
-    settings_service_server::SettingsServiceServer, stats_service_server::StatsServiceServer,
+    auth_service_server::AuthServiceServer, binding_service_server::BindingServiceServer,
+    group_service_server::GroupServiceServer, key_service_server::KeyServiceServer,
+    node_admin_service_server::NodeAdminServiceServer, platform_service_server::PlatformServiceServer,
+    request_service_server::RequestServiceServer, settings_service_server::SettingsServiceServer,
+    stats_service_server::StatsServiceServer,
 };
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -20,8 +21,8 @@ use crate::{
     probe::Prober,
     records::Records,
     services::{
-        account::Accounts, audit::Audit, auth::Auth, group::Groups, key::Keys, node_admin::NodeAdmin,
-        platform::Platforms, request::Requests, settings::SettingsDesk, stats::Stats,
+        account::Accounts, audit::Audit, auth::Auth, binding::Bindings, group::Groups, key::Keys,
+        node_admin::NodeAdmin, platform::Platforms, request::Requests, settings::SettingsDesk, stats::Stats,
     },
 };
 
@@ -41,6 +42,7 @@ pub(crate) async fn build(parts: Parts, health: &HealthReporter) -> Routes {
     let records = || records.clone();
     let auth = AuthServiceServer::new(Auth::new(records(), hasher, rules));
     let keys = KeyServiceServer::new(Keys::new(records()));
+    let bindings = BindingServiceServer::new(Bindings::new(records()));
     let groups = GroupServiceServer::new(Groups::new(records()));
     let accounts = AccountServiceServer::new(Accounts::new(records(), prober));
     let stats = StatsServiceServer::new(Stats::new(records(), fleet.clone()));
@@ -51,6 +53,7 @@ pub(crate) async fn build(parts: Parts, health: &HealthReporter) -> Routes {
     let platforms = PlatformServiceServer::new(Platforms);
     let routes = Routes::new(auth.max_decoding_message_size(STRANGERS_BODY.min(max_body)))
         .add_service(keys.max_decoding_message_size(max_body))
+        .add_service(bindings.max_decoding_message_size(max_body))
         .add_service(groups.max_decoding_message_size(max_body))
         .add_service(accounts.max_decoding_message_size(max_body))
         .add_service(stats.max_decoding_message_size(max_body))

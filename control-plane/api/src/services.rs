@@ -4,6 +4,7 @@
 pub mod account;
 pub mod audit;
 pub mod auth;
+pub mod binding;
 pub mod group;
 pub mod key;
 pub mod node_admin;

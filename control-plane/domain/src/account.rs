@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{record::Record, secret, url::Url};
 
+mod obstacles;
+mod windows;
 mod wire;
 
+pub use windows::AccountWindows;
 pub use wire::WRITABLE;
 
 /// Preferred order where none is set.
@@ -63,6 +66,8 @@ pub struct Account {
     pub availability: Availability,
     /// Read on after the client left.
     pub read_on_after_abort: bool,
+    /// The share of an upstream's usage window from which it is left alone, percent; 0: 100.
+    pub window_pause_percent: u32,
     /// When it was made, Unix milliseconds.
     pub created_at_ms: i64,
     /// When a person or job last changed it, Unix milliseconds.
@@ -92,6 +97,7 @@ impl Default for Account {
             expires_at_ms: None,
             availability: Availability::default(),
             read_on_after_abort: false,
+            window_pause_percent: 0,
             created_at_ms: 0,
             updated_at_ms: 0,
         }
@@ -219,6 +225,22 @@ impl State {
             Some(until) if until <= now_ms && self.status != Status::Disabled => Status::Active,
             _ => self.status,
         }
+    }
+
+    /// Forgets limits that verdicts have told of, until their time or not; what else they said stays. Whether anything
+    /// changed.
+    pub fn reset_limits(&mut self) -> bool {
+        let limited = self.status == Status::RateLimited;
+        if !limited && self.family_blocks.is_empty() {
+            return false;
+        }
+        self.family_blocks.clear();
+        if limited {
+            (self.status, self.until_ms) = (Status::Active, None);
+            self.reason.clear();
+        }
+        self.generation += 1;
+        true
     }
 
     /// Forgets what verdicts have said; a hand's `disabled` stays.

@@ -3,6 +3,7 @@
 //! snapshots from them.
 
 pub mod account;
+pub mod binding;
 pub mod etag;
 pub mod group;
 pub mod idempotency;
@@ -26,7 +27,8 @@ pub mod user;
 pub mod violation;
 pub mod vocabulary;
 
-pub use account::Account;
+pub use account::{Account, AccountWindows};
+pub use binding::BindingDrop;
 pub use group::Group;
 pub use idempotency::IdempotencyKey;
 pub use key::Key;

@@ -37,6 +37,10 @@ pub struct Settings {
     pub first_event_timeout_ms: i64,
     /// Milliseconds; 0: the default.
     pub idle_timeout_ms: i64,
+    /// Longest whole answer that is no stream, milliseconds; 0: the default.
+    pub answer_timeout_ms: i64,
+    /// Longest count of tokens, milliseconds; 0: the default.
+    pub count_timeout_ms: i64,
     /// Attempts per request; 0: the default.
     pub max_attempts: u32,
     /// Milliseconds; 0: the default.
@@ -154,6 +158,8 @@ impl Default for Settings {
             unknown_price: String::new(),
             first_event_timeout_ms: 0,
             idle_timeout_ms: 0,
+            answer_timeout_ms: 0,
+            count_timeout_ms: 0,
             max_attempts: 0,
             binding_ttl_ms: 0,
             binding_renew_below_ms: 0,
@@ -213,6 +219,16 @@ impl Settings {
     /// Longest silence within a stream, milliseconds.
     pub fn idle_timeout_ms(&self) -> i64 {
         or(self.idle_timeout_ms, 300_000)
+    }
+
+    /// Longest whole answer that is no stream, milliseconds.
+    pub fn answer_timeout_ms(&self) -> i64 {
+        or(self.answer_timeout_ms, 600_000)
+    }
+
+    /// Longest count of tokens, milliseconds.
+    pub fn count_timeout_ms(&self) -> i64 {
+        or(self.count_timeout_ms, 30_000)
     }
 
     /// Attempts per request.

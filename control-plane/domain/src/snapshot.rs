@@ -6,4 +6,4 @@ pub mod diff;
 
 /// Raise it when [`build`] makes other entries of the same records: nodes then take a full snapshot instead of going on
 /// from the revision that they hold.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;

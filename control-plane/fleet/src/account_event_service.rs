@@ -3,13 +3,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use domain::Account;
+use domain::{Account, AccountWindows};
 use process::clock;
-use proto::node::{
-    AccountEvent, AccountEventRequest, AccountEventResponse,
-    account_event_service_server::AccountEventService,
+use proto::{
+    node::{
+        AccountEvent, AccountEventRequest, AccountEventResponse,
+        account_event_service_server::AccountEventService,
+    },
+    rules::upstream_window::Window,
 };
-use store::{Change, Store, View};
+use store::{Change, Expect, Store, View};
 use tonic::{Request, Response, Status};
 
 use crate::{guard::Guard, registry::author, verdicts};
@@ -36,12 +39,45 @@ impl AccountEventService for AccountEvents {
         }
         for (account, events) in by_account {
             self.merge(&caller.node, &account, &events).await.map_err(crate::unavailable)?;
+            self.note_windows(&caller.node, &account, &events).await.map_err(crate::unavailable)?;
         }
         Ok(Response::new(AccountEventResponse {}))
     }
 }
 
 impl AccountEvents {
+    /// Notes the usage windows that events tell of.
+    async fn note_windows(&self, node: &str, id: &str, events: &[AccountEvent]) -> store::Result<()> {
+        let seen: Vec<Window> =
+            events.iter().flat_map(|event| &event.windows).filter_map(Window::from_wire).collect();
+        if seen.is_empty() || self.view.get::<Account>(id).is_none() {
+            return Ok(());
+        }
+        // All are taken over: the first that is news does not end it.
+        let apply =
+            |held: &mut AccountWindows| seen.iter().filter(|one| held.merge((*one).clone())).count() > 0;
+        if let Some(held) = self.view.get::<AccountWindows>(id)
+            && !apply(&mut held.value.clone())
+        {
+            return Ok(());
+        }
+        for _ in 0..TRIES {
+            let held = self.store.get::<AccountWindows>(id).await?;
+            let new = AccountWindows { id: id.to_owned(), ..AccountWindows::default() };
+            let mut windows = held.as_ref().map_or(new, |held| held.value.clone());
+            if !apply(&mut windows) {
+                return Ok(());
+            }
+            let expect = held.map_or(Expect::Absent, |held| Expect::Version(held.version));
+            let change = Change::new(author(node, "AccountEventService.Report")).put(&windows, expect);
+            match self.store.commit(change).await {
+                Err(store::Error::Conflict { .. }) => {}
+                done => return done.map(drop),
+            }
+        }
+        Err(store::Error::Contended { what: format!("account_windows/{id}") })
+    }
+
     async fn merge(&self, node: &str, id: &str, events: &[AccountEvent]) -> store::Result<()> {
         let now_ms = clock::unix_ms();
         let apply = |account: &mut Account| {

@@ -1,8 +1,10 @@
 //! Nodes, as the control plane sees them: registry, receipts, leases and reclaims, bindings, ingestion of usage,
 //! verdicts on accounts. It implements the services of `crs.node.v1` over the store; it knows no admin API.
 //!
-//! [`Fleet`] is one replica's share of it; [`counters`] and [`records`] are how statistics and request records are read.
+//! [`Fleet`] is one replica's share of it; [`counters`], [`records`] and [`bindings`] are how statistics, request records
+//! and session bindings are read.
 
+pub mod bindings;
 pub mod counters;
 pub mod records;
 

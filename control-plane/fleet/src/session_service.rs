@@ -9,7 +9,7 @@ use proto::{
 use store::Store;
 use tonic::{Request, Response, Status};
 
-use crate::guard::Guard;
+use crate::{bindings::Name, guard::Guard};
 
 /// Longest life of a binding, milliseconds: a year.
 const LONGEST_MS: i64 = 366 * 86_400_000;
@@ -26,26 +26,18 @@ impl SessionService for Sessions {
         let ask = request.into_inner();
         let session = SessionId::from_slice(&ask.session)
             .ok_or_else(|| Status::invalid_argument("session must have 32 bytes"))?;
-        if ask.candidate.is_empty() || !(1..=LONGEST_MS).contains(&ask.ttl_ms) {
-            return Err(Status::invalid_argument("candidate and ttl_ms must be set"));
+        if !(1..=LONGEST_MS).contains(&ask.ttl_ms) {
+            return Err(Status::invalid_argument("ttl_ms must be set"));
         }
-        let key = binding(&ask.family, &session);
-        let bound =
-            self.store.bind(&key, &ask.candidate, &ask.replaces, ask.ttl_ms, ask.renew_below_ms.max(0)).await;
-        let bound = bound.map_err(crate::unavailable)?;
+        let name = Name::new(&ask.key_id, &ask.family, &session.to_hex())
+            .ok_or_else(|| Status::invalid_argument("key_id and family must be set"))?;
+        let (stored, renew_below_ms) = (name.stored(), ask.renew_below_ms.max(0));
+        let bound = self.store.bind(&stored, &ask.candidate, &ask.replaces, ask.ttl_ms, renew_below_ms);
+        let bound = bound.await.map_err(crate::unavailable)?;
         Ok(Response::new(BindResponse {
             account_id: bound.account,
             ttl_ms: bound.ttl_ms,
             existed: bound.existed,
         }))
     }
-}
-
-/// What a session's binding in a platform family is called in the store.
-fn binding(family: &str, session: &SessionId) -> String {
-    let mut name = String::with_capacity(family.len() + 65);
-    name.extend(family.chars().filter(|c| c.is_ascii_alphanumeric()).take(32));
-    name.push('/');
-    session.0.iter().for_each(|byte| name.push_str(&format!("{byte:02x}")));
-    name
 }

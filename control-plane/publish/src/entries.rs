@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use domain::{
-    Account, Group, Key, Settings,
+    Account, AccountWindows, BindingDrop, Group, Key, Settings,
     settings::ID as SETTINGS_ID,
     snapshot::{
         build,
@@ -12,7 +12,7 @@ use domain::{
     },
 };
 use prost::Message as _;
-use proto::node::{Entry, entry};
+use proto::node::{self, Entry, entry};
 use store::View;
 
 /// Every entry there is.
@@ -28,7 +28,7 @@ pub fn all(view: &View) -> Vec<(Name, Bytes)> {
     }
     for account in view.all::<Account>().iter() {
         let groups = groups_of.remove(&account.value.id).unwrap_or_default();
-        let entry = entry::Entry::Account(build::account(&account.value, groups));
+        let entry = entry::Entry::Account(account_entry(view, &account.value, groups));
         list.push((Name::new(Kind::Account, account.value.id.as_str()), encode(entry)));
     }
     for key in view.all::<Key>().iter() {
@@ -36,6 +36,10 @@ pub fn all(view: &View) -> Vec<(Name, Bytes)> {
             let name = Name::new(Kind::Key, key.value.id.as_str());
             list.push((name, encode(entry::Entry::Key(entry))));
         }
+    }
+    for drop in view.all::<BindingDrop>().iter() {
+        let entry = entry::Entry::BindingDrop(build::binding_drop(&drop.value));
+        list.push((Name::new(Kind::BindingDrop, drop.value.id.as_str()), encode(entry)));
     }
     let settings = Name::new(Kind::Settings, SETTINGS_ID);
     list.extend(one(view, &settings).map(|bytes| (settings, bytes)));
@@ -52,12 +56,20 @@ pub fn one(view: &View, name: &Name) -> Option<Bytes> {
             let groups = view.all::<Group>();
             let of = groups.iter().filter(|group| group.value.members.iter().any(|member| member == id));
             let groups = of.map(|group| group.value.id.clone()).collect();
-            entry::Entry::Account(build::account(&account.value, groups))
+            entry::Entry::Account(account_entry(view, &account.value, groups))
         }
         Kind::Group => entry::Entry::Group(build::group(&view.get::<Group>(id)?.value)),
+        Kind::BindingDrop => {
+            entry::Entry::BindingDrop(build::binding_drop(&view.get::<BindingDrop>(id)?.value))
+        }
         Kind::Settings => entry::Entry::Settings(build::settings(&view.get::<Settings>(id)?.value)),
     };
     Some(encode(entry))
+}
+
+fn account_entry(view: &View, account: &Account, groups: Vec<String>) -> node::AccountEntry {
+    let windows = view.get::<AccountWindows>(&account.id);
+    build::account(account, groups, windows.as_ref().map_or(&[][..], |held| &held.value.windows))
 }
 
 /// Members of a group as of now.

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     codec,
     error::{Error, Result},
-    kv::{Applied, Apply, Bound, Candidate, LogItem, MarkerAt, Moment, Next, Row, Trim, Trimmed},
+    kv::{Applied, Apply, Bound, Candidate, Listed, LogItem, MarkerAt, Moment, Next, Row, Trim, Trimmed},
     store::Store,
 };
 
@@ -102,7 +102,7 @@ impl Store {
     }
 
     /// Gets a binding, or sets it where there is none: the first writer wins. `replaces` names an account whose
-    /// binding may be replaced; empty: none.
+    /// binding may be replaced; empty: none. An empty `candidate` sets nothing.
     pub async fn bind(
         &self,
         key: &str,
@@ -118,6 +118,12 @@ impl Store {
             renew_below_ms,
         };
         self.inner.kv.bind(key, candidate).await
+    }
+
+    /// Bindings whose names begin with `prefix`, which reaches at least to the first `/`: ascending, those after
+    /// `after`; at most `limit` names are looked at.
+    pub async fn bindings(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listed> {
+        self.inner.kv.bindings(prefix, after, limit).await
     }
 
     /// Forgets a binding; whether there was one.

@@ -34,8 +34,8 @@ use self::{
 use crate::{
     error::{Error, Result},
     kv::{
-        Applied, Apply, AuditPage, Batch, Bound, Candidate, Committed, Document, Feed, Identity, Kv, LogItem,
-        MarkerAt, Revision, Row, Status, Step, Told, Trim, Trimmed,
+        Applied, Apply, AuditPage, Batch, Bound, Candidate, Committed, Document, Feed, Identity, Kv, Listed,
+        LogItem, MarkerAt, Revision, Row, Status, Step, Told, Trim, Trimmed,
     },
 };
 
@@ -220,6 +220,11 @@ impl Kv for Embedded {
             Some(bound) => Ok(bound),
             None => self.write(move |t| bindings::bind(t, &key, &candidate, now_ms)).await,
         }
+    }
+
+    async fn bindings(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listed> {
+        let (prefix, after, now_ms) = (prefix.to_owned(), after.map(str::to_owned), self.now_ms());
+        self.read(move |t| bindings::list(t, &prefix, after.as_deref(), limit, now_ms)).await
     }
 
     async fn unbind(&self, key: &str) -> Result<bool> {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, watch};
 
 pub use self::{
-    cells::{Bound, Candidate, Moment, Next, Step},
+    cells::{Bound, Candidate, Listed, Moment, Next, Step},
     counters::{Applied, Apply, LogEntry, LogItem, MarkerAt, Row, RowChange, Trim, Trimmed},
     documents::{
         AuditAppend, AuditHead, AuditPage, Batch, Committed, Document, Event, Expect, Feed, Fence, Put, Write,
@@ -122,6 +122,9 @@ pub trait Kv: Send + Sync + 'static {
     async fn cells(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
     /// Gets a binding, or sets it where there is none: the first writer wins.
     async fn bind(&self, key: &str, candidate: Candidate) -> Result<Bound>;
+    /// Bindings whose names begin with `prefix`, ascending, those after `after`: at most `limit` names are looked at.
+    /// The prefix reaches at least to the first `/`: bindings lie on shelves that are named by what is before it.
+    async fn bindings(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listed>;
     /// Forgets a binding; whether there was one.
     async fn unbind(&self, key: &str) -> Result<bool>;
 

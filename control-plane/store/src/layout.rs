@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use proto::rules::usage::PARTITIONS;
+
 /// Behind every position.
 pub(crate) const POSITION_END: &str = "~";
 
@@ -55,6 +57,19 @@ pub(crate) struct PartitionKeys {
     pub(crate) names: String,
     /// Sorted set of the rows that expire, by when.
     pub(crate) expiries: String,
+}
+
+/// The keys of one shelf of bindings.
+pub(crate) struct ShelfKeys {
+    /// Sorted set of the bindings' names, all of score 0.
+    pub(crate) names: String,
+    /// Sorted set of the bindings' names by when they end.
+    pub(crate) ends: String,
+}
+
+/// What a binding's name begins with, up to the first `/`: all that begin alike lie together.
+fn shelf_of(key: &str) -> &str {
+    key.split('/').next().unwrap_or_default()
 }
 
 impl Layout {
@@ -130,7 +145,18 @@ impl Layout {
 
     /// String that expires: the account a session is bound to.
     pub(crate) fn binding(&self, key: &str) -> String {
-        format!("{}{{b:{key}}}", self.prefix)
+        format!("{}{{b:{}}}:b:{key}", self.prefix, shelf_of(key))
+    }
+
+    /// Keys of the shelf on which a binding lies.
+    pub(crate) fn shelf(&self, key: &str) -> ShelfKeys {
+        let shelf = |what: &str| format!("{}{{b:{}}}:{what}", self.prefix, shelf_of(key));
+        ShelfKeys { names: shelf("names"), ends: shelf("ends") }
+    }
+
+    /// All shelves of sessions' bindings.
+    pub(crate) fn shelves(&self) -> impl Iterator<Item = ShelfKeys> {
+        (0..PARTITIONS).map(|partition| self.shelf(&format!("{partition:02x}/")))
     }
 
     /// Channel: newest revisions, as `<incarnation>:<number>`.

@@ -1,6 +1,7 @@
 //! The Redis backend: every verb is one script or one command, on keys that share a hash tag, with a deadline and behind
 //! a breaker. One server, Sentinels and a cluster look alike from here.
 
+mod bindings;
 mod breaker;
 mod cells;
 mod connection;
@@ -27,17 +28,12 @@ use process::tasks::Tasks;
 use rustc_hash::FxHasher;
 use tokio::sync::{Mutex, broadcast, watch};
 
-use self::{
-    link::Link,
-    replies::{Reply, read},
-    state::State,
-    url::Target,
-};
+use self::{link::Link, replies::read, state::State, url::Target};
 use crate::{
     error::Result,
     kv::{
-        Applied, Apply, AuditPage, Batch, Bound, Candidate, Committed, Document, Feed, Identity, Kv, LogItem,
-        MarkerAt, Revision, Row, Status, Step, Told, Trim, Trimmed,
+        Applied, Apply, AuditPage, Batch, Bound, Candidate, Committed, Document, Feed, Identity, Kv, Listed,
+        LogItem, MarkerAt, Revision, Row, Status, Step, Told, Trim, Trimmed,
     },
     layout::Layout,
     store::RedisOptions,
@@ -192,19 +188,15 @@ impl Kv for Handle {
     }
 
     async fn bind(&self, key: &str, candidate: Candidate) -> Result<Bound> {
-        let keys = [self.layout.binding(key)];
-        let Candidate { account, replaces, ttl_ms, renew_below_ms } = candidate;
-        let arguments = [account, replaces, ttl_ms.max(1).to_string(), renew_below_ms.to_string()];
-        let arguments = arguments.map(String::into_bytes);
-        let reply = self.link.script(self.link.hot, &scripts::BIND, &keys, &arguments).await?;
-        let mut reply = Reply::list("bind", reply)?;
-        let (account, ttl_ms) = (reply.take()?, reply.take()?);
-        Ok(Bound { account, ttl_ms, existed: reply.take::<i64>()? == 1 })
+        bindings::bind(self, key, candidate).await
+    }
+
+    async fn bindings(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listed> {
+        bindings::list(self, prefix, after, limit).await
     }
 
     async fn unbind(&self, key: &str) -> Result<bool> {
-        let reply = self.link.write(self.link.hot, redis::cmd("DEL").arg(self.layout.binding(key))).await?;
-        Ok(read::<i64>("unbind", reply)? == 1)
+        bindings::unbind(self, key).await
     }
 
     async fn lead(&self, role: &str, holder: &str, ttl_ms: i64) -> Result<Option<u64>> {

@@ -60,6 +60,8 @@ macro_rules! promises {
             meters_are_listed_and_forgotten
             bindings_go_to_the_first_writer
             bindings_are_renewed_replaced_and_end
+            bindings_are_listed_in_order
+            bindings_are_looked_at_without_setting_them
             leadership_is_exclusive_and_fenced
             a_view_follows_and_survives_compaction
             g4_random_applies_agree_with_a_model

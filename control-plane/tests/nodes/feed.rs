@@ -69,6 +69,7 @@ fn names(entries: &[proto::node::Entry]) -> BTreeMap<&'static str, Vec<String>> 
             Entry::Account(account) => ("account", account.id.clone()),
             Entry::Group(group) => ("group", group.id.clone()),
             Entry::Settings(_) => ("settings", String::new()),
+            Entry::BindingDrop(drop) => ("binding_drop", drop.id.clone()),
         };
         names.entry(kind).or_default().push(id);
     }

@@ -3,7 +3,10 @@
 
 use dialects::anthropic::error;
 use http::{HeaderMap, StatusCode};
-use proto::rules::{failure, family};
+use proto::rules::{
+    failure, family,
+    upstream_window::{Status, Window},
+};
 
 mod google;
 mod openai;
@@ -14,7 +17,6 @@ pub mod windows;
 
 pub use google::google_like;
 pub use openai::openai_like;
-pub use windows::Window;
 
 /// What was seen of an answer. Owned, since texts come out of escaped JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +87,26 @@ pub fn anthropic_like(status: StatusCode, headers: &HeaderMap, body_head: &[u8],
         seen.family =
             claim.or_else(|| seen.error_message.as_deref().and_then(family_named)).map(str::to_owned);
     }
+    seen.windows = windows::unified(headers);
+    if limited {
+        refused_by_window(&mut seen);
+    }
     seen
+}
+
+/// What the windows add to a 429: the end where the answer as a whole states none, and the family where only windows of
+/// one family are used up.
+fn refused_by_window(seen: &mut Seen) {
+    let used_up = || seen.windows.iter().filter(|window| window.status == Status::Rejected);
+    let Some(first) = used_up().next() else { return };
+    let family = match &seen.family {
+        None if used_up().all(|window| window.family == first.family) => first.family.clone(),
+        family => family.clone(),
+    };
+    let speaks_of_it = |window: &&Window| window.family == family;
+    let reset_at_ms = used_up().filter(speaks_of_it).map(|window| window.resets_at_ms).max();
+    seen.reset_at_ms = seen.reset_at_ms.or(reset_at_ms);
+    seen.family = family;
 }
 
 /// The family of a claim such as `seven_day_opus`.

@@ -9,6 +9,7 @@ use proto::{
     },
     types::Candidate,
 };
+use smallvec::SmallVec;
 use snapshot::{Account, Key, Snapshot};
 
 use crate::Slot;
@@ -37,6 +38,8 @@ pub struct Ask<'a> {
     pub bound: Option<&'a AccountId>,
     /// Whether to be told that the bound account is busy, instead of borrowing another.
     pub patient: bool,
+    /// Whether to take an account that somebody tries just now: nobody else could serve, and it was waited for.
+    pub last_resort: bool,
     /// Accounts that this request has tried.
     pub excluded: &'a [AccountId],
     /// Unix milliseconds.
@@ -101,8 +104,12 @@ pub enum Reason {
     Forbidden,
     /// It is in error.
     Error,
+    /// A usage window of its upstream's is used up, or to the share from which an operator wants it left alone.
+    WindowUsedUp,
     /// It failed several times running on this node.
     CoolingDown,
+    /// Another request tries it just now, after its failures or a state of it have ended.
+    OnTrial,
     /// It serves as many requests as it may.
     Busy,
     /// Another one was preferred.
@@ -110,7 +117,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const COUNT: usize = 16;
+    const COUNT: usize = 18;
     const ALL: [Self; Self::COUNT] = [
         Self::Tried,
         Self::OtherDialect,
@@ -125,7 +132,9 @@ impl Reason {
         Self::Unauthorized,
         Self::Forbidden,
         Self::Error,
+        Self::WindowUsedUp,
         Self::CoolingDown,
+        Self::OnTrial,
         Self::Busy,
         Self::NotPreferred,
     ];
@@ -146,7 +155,9 @@ impl Reason {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::Error => "error",
+            Self::WindowUsedUp => "window_used_up",
             Self::CoolingDown => "cooling_down",
+            Self::OnTrial => "on_trial",
             Self::Busy => "busy",
             Self::NotPreferred => "not_preferred",
         }
@@ -160,7 +171,7 @@ pub struct Considered(Option<Box<Passed>>);
 
 #[derive(Clone, Debug, Default)]
 struct Passed {
-    named: Vec<(AccountId, Reason)>,
+    named: SmallVec<[(AccountId, Reason); NAMED]>,
     unnamed: [u32; Reason::COUNT],
     counts: [u32; Reason::COUNT],
 }

@@ -1,11 +1,25 @@
 //! The sessions' bindings that this node knows: a cache of the store's, bounded, sharded, without order of use. The
 //! relay's `choose` step reads it, asks the control plane about what it does not hold, and puts the answer here.
 
-use std::hash::{BuildHasher as _, Hash};
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher as _, Hash},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+};
 
 use parking_lot::Mutex;
-use proto::rules::{ids::AccountId, session::SessionId};
+use proto::rules::{
+    ids::{AccountId, KeyId},
+    session::SessionId,
+};
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use snapshot::BindingDrop;
 
 const SHARDS: usize = 16;
 /// Bindings per shard and half: 16 × 2 × 8192 = 262,144 in all, about 35 MiB when full.
@@ -14,6 +28,8 @@ const HALF: usize = 8192;
 /// A binding, as the store last told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
+    /// The key that the session belongs to.
+    pub key: KeyId,
     /// The account.
     pub account: AccountId,
     /// Unix milliseconds at which it ends unless it is renewed.
@@ -42,11 +58,16 @@ struct Shard {
 pub struct Bindings {
     shards: [Mutex<Shard>; SHARDS],
     half: usize,
+    /// Words about dropped bindings that were heeded, as long as the snapshot holds them.
+    heeded: Mutex<BTreeSet<String>>,
+    /// Rises with each word that is heeded.
+    drops: AtomicU64,
 }
 
 impl Default for Bindings {
     fn default() -> Self {
-        Self { shards: Default::default(), half: HALF }
+        let (heeded, drops) = Default::default();
+        Self { shards: Default::default(), half: HALF, heeded, drops }
     }
 }
 
@@ -69,6 +90,48 @@ impl Bindings {
         let mut shard = self.shard(&name).lock();
         shard.old.remove(&name);
         self.insert(&mut shard, name, bound);
+    }
+
+    /// How many words about dropped bindings were heeded: see [`Bindings::put_told`].
+    pub fn drops(&self) -> u64 {
+        self.drops.load(Acquire)
+    }
+
+    /// Puts what the store told, unless bindings were dropped since the question (`drops` as of then): the answer may be
+    /// from before.
+    pub fn put_told(&self, session: &SessionId, family: &str, bound: Bound, drops: u64) {
+        if self.drops() == drops {
+            self.put(session, family, bound);
+        }
+    }
+
+    /// Forgets what was dropped; each word is heeded once. `told`: all words that the snapshot holds.
+    pub fn heed<'a>(&self, told: impl Iterator<Item = &'a Arc<BindingDrop>>) {
+        let mut heeded = self.heeded.lock();
+        let mut held = BTreeSet::new();
+        for drop in told {
+            if !heeded.contains(&drop.id) {
+                self.drops.fetch_add(1, Release);
+                self.drop_matching(drop);
+            }
+            held.insert(drop.id.clone());
+        }
+        *heeded = held;
+    }
+
+    fn drop_matching(&self, drop: &BindingDrop) {
+        let family = drop.family.as_deref().map(|family| FxBuildHasher.hash_one(family));
+        let keep = |name: &Name, bound: &Bound| {
+            drop.session.is_some_and(|session| session != name.session)
+                || family.is_some_and(|family| family != name.family)
+                || drop.key.as_ref().is_some_and(|key| *key != bound.key)
+                || drop.account.as_ref().is_some_and(|account| *account != bound.account)
+        };
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.young.retain(|name, bound| keep(name, bound));
+            shard.old.retain(|name, bound| keep(name, bound));
+        }
     }
 
     /// Forgets a binding.
@@ -115,7 +178,37 @@ mod tests {
     }
 
     fn bound(account: &str, expires_ms: i64) -> Bound {
-        Bound { account: account.into(), expires_ms, told_ms: 1 }
+        Bound { key: "k".into(), account: account.into(), expires_ms, told_ms: 1 }
+    }
+
+    #[test]
+    fn what_was_dropped_is_forgotten_once_and_late_answers_are_not_kept() {
+        let cache = Bindings::default();
+        for n in 0..100 {
+            let account = if n % 2 == 0 { "a" } else { "b" };
+            cache.put(&session(n), if n < 50 { "claude" } else { "gemini" }, bound(account, i64::MAX));
+        }
+        let word =
+            |id: &str| BindingDrop { id: id.into(), key: None, account: None, family: None, session: None };
+        let held = |n: u32| cache.get(&session(n), if n < 50 { "claude" } else { "gemini" }, 0).is_some();
+        let first = Arc::new(BindingDrop { session: Some(session(7)), ..word("1") });
+        let asked = cache.drops();
+        cache.heed([&first].into_iter());
+        assert!(!held(7) && cache.len() == 99);
+        // An answer to a question from before the drop may be from before the drop.
+        cache.put_told(&session(7), "claude", bound("b", i64::MAX), asked);
+        assert!(!held(7));
+        cache.put_told(&session(7), "claude", bound("b", i64::MAX), cache.drops());
+        let second =
+            Arc::new(BindingDrop { account: Some("b".into()), family: Some("gemini".into()), ..word("2") });
+        cache.heed([&first, &second].into_iter());
+        assert!(held(7), "the first word was heeded before");
+        assert!(!held(51) && held(50) && held(1) && cache.len() == 75);
+        let other = Arc::new(BindingDrop { key: Some("other".into()), ..word("3") });
+        cache.heed([&second, &other].into_iter());
+        assert_eq!(cache.len(), 75);
+        cache.heed([&Arc::new(BindingDrop { key: Some("k".into()), ..word("4") })].into_iter());
+        assert!(cache.is_empty());
     }
 
     #[test]

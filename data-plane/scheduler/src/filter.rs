@@ -2,31 +2,32 @@
 
 use snapshot::{Account, Availability};
 
-use crate::{Ask, Reason, standing::Standing};
+use crate::{Ask, Reason, health::Fitness, standing::Standing};
 
-/// Why an account may not serve this request, and when that ends by itself (Unix milliseconds), if it may not. Being
-/// busy is no such reason.
-pub(crate) fn refusal(
-    ask: &Ask<'_>,
-    account: &Account,
-    standing: &Standing,
-) -> Option<(Reason, Option<i64>)> {
+/// Whether an account may serve this request. Being at its cap is no such reason.
+pub(crate) fn fitness(ask: &Ask<'_>, account: &Account, standing: &Standing) -> Fitness {
     if ask.excluded.contains(&account.id) {
-        return Some((Reason::Tried, None));
+        return Fitness::Unfit(Reason::Tried, None);
     }
-    if !account.speaks(ask.dialect) {
-        return Some((Reason::OtherDialect, None));
+    if account.family != ask.family || !account.speaks(ask.dialect) {
+        return Fitness::Unfit(Reason::OtherDialect, None);
     }
     if !ask.model.is_empty() && !serves(account, ask.model) {
-        return Some((Reason::Model, None));
+        return Fitness::Unfit(Reason::Model, None);
     }
-    if let Some(refusal) = self::standing(account, standing, ask.now_ms) {
-        return Some(refusal);
+    if account.is_plain() && standing.is_quiet(account) {
+        return Fitness::Fit;
     }
-    family_block(ask, account, standing).map(|until| (Reason::FamilyBlocked, Some(until)))
+    if let Some(reason) = switched_off(account, ask.now_ms) {
+        return Fitness::Unfit(reason, None);
+    }
+    match standing.health.lock().fitness(account, ask.model_family, ask.now_ms) {
+        Fitness::OnTrial if ask.last_resort => Fitness::Fit,
+        fitness => fitness,
+    }
 }
 
-/// Whether an account may be chosen through the pool or a group.
+/// Whether an account may not be chosen through the pool or a group.
 pub(crate) fn reserved(account: &Account, through_group: bool) -> bool {
     match account.availability {
         Availability::Shared => false,
@@ -40,39 +41,24 @@ fn serves(account: &Account, model: &str) -> bool {
     account.serves(model) || account.model_mapping.keys().any(|from| from.eq_ignore_ascii_case(model))
 }
 
-/// What keeps an account from serving anything now.
-pub(crate) fn standing(account: &Account, standing: &Standing, now_ms: i64) -> Option<(Reason, Option<i64>)> {
+/// What a person or the calendar has switched off.
+fn switched_off(account: &Account, now_ms: i64) -> Option<Reason> {
     if account.status == "disabled" {
-        return Some((Reason::Disabled, None));
+        Some(Reason::Disabled)
+    } else if !account.schedulable {
+        Some(Reason::Unschedulable)
+    } else if account.expired(now_ms) {
+        Some(Reason::Expired)
+    } else {
+        None
     }
-    if !account.schedulable {
-        return Some((Reason::Unschedulable, None));
-    }
-    if account.expired(now_ms) {
-        return Some((Reason::Expired, None));
-    }
-    let stored = Some((account.status.as_str(), account.status_until_ms)).filter(|(status, until)| {
-        !matches!(*status, "active" | "") && until.is_none_or(|until| now_ms < until)
-    });
-    let mut health = standing.health.lock();
-    // Ours is the newer word until the snapshot brings it back.
-    if let Some((state, until)) = health.state(account, now_ms).or(stored) {
-        return Some((by_name(state), until));
-    }
-    health.cooling(now_ms).map(|until| (Reason::CoolingDown, Some(until)))
 }
 
-fn family_block(ask: &Ask<'_>, account: &Account, standing: &Standing) -> Option<i64> {
-    let stored = account.family_blocks.get(ask.model_family).copied().filter(|until| ask.now_ms < *until);
-    stored.max(standing.health.lock().family(ask.model_family, ask.now_ms))
-}
-
-fn by_name(state: &str) -> Reason {
-    match state {
-        "rate_limited" => Reason::RateLimited,
-        "overloaded" => Reason::Overloaded,
-        "unauthorized" => Reason::Unauthorized,
-        "forbidden" => Reason::Forbidden,
-        _ => Reason::Error,
-    }
+/// What keeps an account from serving anything now, whatever is asked for.
+pub(crate) fn state(account: &Account, standing: &Standing, now_ms: i64) -> Option<Reason> {
+    let ill = || match standing.health.lock().fitness(account, "", now_ms) {
+        Fitness::Unfit(reason, _) => Some(reason),
+        _ => None,
+    };
+    switched_off(account, now_ms).or_else(ill)
 }

@@ -8,12 +8,14 @@ mod bindings;
 mod choose;
 mod filter;
 mod health;
+#[cfg(test)]
+mod model;
 mod rank;
 mod standing;
 
 use std::sync::Arc;
 
-use proto::rules::verdict::Verdict;
+use proto::rules::{upstream_window::Window, verdict::Verdict};
 use snapshot::Account;
 use tokio::sync::Notify;
 
@@ -45,20 +47,40 @@ impl Scheduler {
         choose::choose(self, ask)
     }
 
-    /// Takes note of what an answer said of an account, at once; what the control plane should be told, if anything
-    /// changed.
-    pub fn judge(&self, account: &Account, verdict: &Verdict, now_ms: i64) -> Option<Event> {
-        self.table.standing(&account.id).health.lock().judge(account, verdict, now_ms)
+    /// Takes note of what the answer to an attempt that began at a time said of an account, at once; what the control
+    /// plane should be told, if anything changed. Times are Unix milliseconds.
+    pub fn judge(&self, account: &Account, verdict: &Verdict, began_ms: i64, now_ms: i64) -> Option<Event> {
+        let standing = self.table.seated(account);
+        if verdict.is_recovery() && account.is_plain() && standing.is_quiet(account) {
+            return None;
+        }
+        let (concluded, event) = standing.health.change(account, |health| {
+            let was_on_trial = health.is_on_trial();
+            let event = health.judge(account, verdict, began_ms, now_ms);
+            (was_on_trial && !health.is_on_trial(), event)
+        });
+        if concluded {
+            self.freed.notify_waiters();
+        }
+        event
+    }
+
+    /// Takes note of the usage windows that an answer told of; what the control plane should be told, if they changed.
+    pub fn observe(&self, account: &Account, windows: Vec<Window>) -> Option<Event> {
+        if windows.is_empty() {
+            return None;
+        }
+        self.table.seated(account).health.change(account, |health| health.observe(account, windows))
     }
 
     /// Requests in flight at an account from this node.
     pub fn in_flight(&self, account: &Account) -> u32 {
-        self.table.standing(&account.id).in_flight()
+        self.table.seated(account).in_flight()
     }
 
     /// Why an account cannot be chosen now for whatever model, if it cannot: its state as this node sees it.
     pub fn state(&self, account: &Account, now_ms: i64) -> Option<Reason> {
-        filter::standing(account, &self.table.standing(&account.id), now_ms).map(|(reason, _)| reason)
+        filter::state(account, &self.table.seated(account), now_ms)
     }
 
     /// The sessions' bindings that this node knows.
@@ -66,7 +88,8 @@ impl Scheduler {
         &self.bindings
     }
 
-    /// Raised whenever a slot of an account with a cap is given back.
+    /// Raised whenever a slot of an account with a cap is given back, and when it is known how an account fared that was
+    /// on trial.
     pub fn freed(&self) -> &Notify {
         &self.freed
     }

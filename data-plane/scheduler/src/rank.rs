@@ -1,28 +1,19 @@
 //! Who is preferred among those that may serve and are free: the best priority; within it, for a session the highest
-//! weighted rendezvous, else the least loaded for its weight, and among equals each in its turn.
+//! weighted rendezvous, else the least loaded for its weight, and among equals each in its turn. A weight counts as much
+//! as the account's usage windows go with their time: what is spent too fast is chosen less often.
 
 use std::{
     cmp::Ordering,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use proto::rules::session::SessionId;
-use smallvec::SmallVec;
+use proto::rules::{session::SessionId, upstream_window};
 use snapshot::Account;
 
-use crate::standing::Standing;
-
-/// An account that may serve, with its standing and its priority in the place where it was found.
-pub(crate) type Free<'a> = (&'a Arc<Account>, Arc<Standing>, i32);
-
-/// Those that may serve.
-pub(crate) type FreeOnes<'a> = SmallVec<[Free<'a>; 8]>;
+use crate::{Ask, standing::Standing};
 
 /// How far an account of weight 1 moves on when it is chosen.
-const STRIDE: u64 = 1 << 20;
+const STRIDE: u64 = 1 << 24;
 
 /// Start-time fair queueing over the choices made without a session: an account of twice the weight moves on half as
 /// far at each choice, and one that was away starts where the others are.
@@ -37,40 +28,79 @@ impl Rotation {
     }
 
     /// Notes that an account was chosen.
-    pub(crate) fn chosen(&self, account: &Account, standing: &Standing) {
+    pub(crate) fn chosen(&self, weight: u32, standing: &Standing) {
         let start = self.start(standing);
         self.clock.fetch_max(start, Relaxed);
-        standing.finish.store(start + STRIDE / u64::from(account.weight.max(1)), Relaxed);
+        standing.finish.store(start + STRIDE / u64::from(weight.max(1)), Relaxed);
     }
 }
 
-/// The place of the preferred one; `None` when there is none.
-pub(crate) fn preferred(
-    free: &[Free<'_>],
-    session: Option<&SessionId>,
-    rotation: &Rotation,
-) -> Option<usize> {
-    let best = free.iter().map(|(_, _, priority)| *priority).min()?;
-    let among = free.iter().enumerate().filter(|(_, (_, _, priority))| *priority == best);
-    match session {
-        Some(session) => {
-            let scored = among.map(|(at, (account, ..))| {
-                (at, session.rendezvous(account.id.as_str(), account.weight), account)
-            });
-            scored
-                .max_by(|(_, a, x), (_, b, y)| a.total_cmp(b).then_with(|| x.id.cmp(&y.id)))
-                .map(|(at, ..)| at)
+/// How an account stands among those that may serve.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rank {
+    /// In the place where it was found: lower is preferred.
+    priority: i32,
+    /// Its weight times its pace.
+    pub(crate) weight: u32,
+    by: By,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// Of a session: higher is preferred.
+    Rendezvous(f64),
+    /// Without one.
+    Load { in_flight: u32, start: u64, finish: u64 },
+}
+
+impl Rank {
+    pub(crate) fn of(
+        ask: &Ask<'_>,
+        account: &Account,
+        standing: &Standing,
+        priority: i32,
+        rotation: &Rotation,
+    ) -> Self {
+        // By what the control plane told alone: all nodes must choose alike for a session.
+        let pace = match account.windows.as_slice() {
+            [] => upstream_window::FULL_PACE,
+            windows => upstream_window::pace(windows, ask.model_family, ask.now_ms),
+        };
+        let weight = account.weight.saturating_mul(pace);
+        let by = match ask.session {
+            Some(session) => By::Rendezvous(rendezvous(session, account, weight)),
+            None => By::Load {
+                in_flight: standing.in_flight(),
+                start: rotation.start(standing),
+                finish: standing.finish.load(Relaxed),
+            },
+        };
+        Self { priority, weight, by }
+    }
+
+    /// Whether it is preferred to another; between equals the id decides, so that all nodes decide alike.
+    pub(crate) fn beats(&self, account: &Account, other: &Self, other_account: &Account) -> bool {
+        let better = other.priority.cmp(&self.priority).then_with(|| match (self.by, other.by) {
+            (By::Rendezvous(own), By::Rendezvous(others)) => own.total_cmp(&others),
+            (By::Load { in_flight, start, finish }, By::Load { in_flight: others, start: s, finish: f }) => {
+                let (own, others) = (load(in_flight, other.weight), load(others, self.weight));
+                others.cmp(&own).then_with(|| s.cmp(&start)).then_with(|| f.cmp(&finish))
+            }
+            // One choice is made by one rule.
+            _ => Ordering::Equal,
+        });
+        match (better, self.by) {
+            (Ordering::Equal, By::Rendezvous(_)) => account.id > other_account.id,
+            (better, _) => better == Ordering::Greater,
         }
-        None => among.min_by(|(_, a), (_, b)| by_load(a, b, rotation)).map(|(at, _)| at),
     }
 }
 
-fn by_load((a, a_standing, _): &Free<'_>, (b, b_standing, _): &Free<'_>, rotation: &Rotation) -> Ordering {
-    let load = |standing: &Standing, other: &Account| {
-        u64::from(standing.in_flight()) * u64::from(other.weight.max(1))
-    };
-    load(a_standing, b)
-        .cmp(&load(b_standing, a))
-        .then_with(|| rotation.start(a_standing).cmp(&rotation.start(b_standing)))
-        .then_with(|| a_standing.finish.load(Relaxed).cmp(&b_standing.finish.load(Relaxed)))
+/// Comparable loads: each account's requests times the other's weight.
+fn load(in_flight: u32, other_weight: u32) -> u64 {
+    u64::from(in_flight) * u64::from(other_weight.max(1))
+}
+
+fn rendezvous(session: &SessionId, account: &Account, weight: u32) -> f64 {
+    session.rendezvous(account.id.as_str(), weight)
 }

@@ -1,8 +1,16 @@
 //! An upstream account, as a node must know it to use it. Its health lives with the scheduler, keyed by id.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-use proto::rules::ids::{AccountId, GroupId, PlatformSlug};
+use proto::rules::{
+    ids::{AccountId, GroupId, PlatformSlug},
+    upstream_window::Window,
+};
 use secrecy::SecretString;
 
 use crate::{Pattern, from_proto::Source};
@@ -90,7 +98,31 @@ pub struct Account {
     pub family_blocks: BTreeMap<String, i64>,
     /// Rises when its state is reset by hand.
     pub state_generation: u64,
+    /// The upstream's usage windows, as the control plane last told.
+    pub windows: Vec<Window>,
+    /// The share of a window from which the account is left alone, percent; 0: 100.
+    pub window_pause_percent: u32,
+    /// Where whoever works with accounts keeps its own part of this one at hand.
+    pub seat: Seat,
     pub(crate) source: Source,
+}
+
+/// A place on an account for what its user keeps about it, found without a look-up. It is of one revision of the account:
+/// what outlives a change must be kept elsewhere too.
+#[derive(Default)]
+pub struct Seat(OnceLock<Box<dyn Any + Send + Sync>>);
+
+impl Seat {
+    /// What was put there first, if it is of this type.
+    pub fn get_or_put<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.0.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
 }
 
 impl Account {
@@ -102,6 +134,15 @@ impl Account {
     /// Whether it can be spoken to in a dialect, as far as its platform says.
     pub fn speaks(&self, dialect: &str) -> bool {
         self.dialect == dialect || self.also.contains(&dialect)
+    }
+
+    /// Whether the control plane told of nothing that could keep it from serving.
+    pub fn is_plain(&self) -> bool {
+        self.schedulable
+            && matches!(self.status.as_str(), "active" | "")
+            && self.expires_at_ms.is_none()
+            && self.family_blocks.is_empty()
+            && self.windows.is_empty()
     }
 
     /// Whether its subscription has ended.

@@ -6,14 +6,18 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use limits::Compiled;
 use proto::{
     node,
-    rules::key_hash::{self, Digest, Pepper},
+    rules::{
+        key_hash::{self, Digest, Pepper},
+        session::SessionId,
+        upstream_window::Window,
+    },
     types,
 };
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use crate::{
-    Account, Availability, Binding, ControlLoss, Group, Hash, Key, Member, ModelRule, Network, Pattern,
-    PlatformFacts, Queue, Scheme, Settings, UnknownPrice, settings,
+    Account, Availability, Binding, BindingDrop, ControlLoss, Group, Hash, Key, Member, ModelRule, Network,
+    Pattern, PlatformFacts, Queue, Scheme, Seat, Settings, UnknownPrice, settings,
 };
 
 /// An entry that was not understood.
@@ -219,6 +223,9 @@ pub(crate) fn account(wire: &node::AccountEntry, platforms: &dyn PlatformFacts) 
         read_on_after_abort: wire.read_on_after_abort,
         family_blocks: wire.family_blocks.into_iter().collect(),
         state_generation: wire.state_generation,
+        windows: wire.windows.iter().filter_map(Window::from_wire).collect(),
+        window_pause_percent: wire.window_pause_percent,
+        seat: Seat::default(),
         source,
     })
 }
@@ -235,6 +242,17 @@ pub(crate) fn group(wire: &node::GroupEntry) -> Result<Group, Why> {
     members.sort_unstable_by(|a, b| a.account.cmp(&b.account));
     members.dedup_by(|a, b| a.account == b.account);
     Ok(Group { id: wire.id.as_str().into(), name: wire.name.clone(), members, source: Source::of(wire) })
+}
+
+/// A word that cannot be read is taken as one about every binding: forgetting one too many costs one question.
+pub(crate) fn binding_drop(wire: node::BindingDropEntry) -> BindingDrop {
+    BindingDrop {
+        id: wire.id,
+        key: (!wire.key_id.is_empty()).then(|| wire.key_id.into()),
+        account: (!wire.account_id.is_empty()).then(|| wire.account_id.into()),
+        family: (!wire.family.is_empty()).then_some(wire.family),
+        session: SessionId::from_slice(&wire.session),
+    }
 }
 
 pub(crate) fn settings(wire: &node::SettingsEntry) -> Result<Settings, Why> {
@@ -259,6 +277,8 @@ pub(crate) fn settings(wire: &node::SettingsEntry) -> Result<Settings, Why> {
         },
         first_event_timeout: duration(wire.first_event_timeout, settings::DEFAULT_FIRST_EVENT)?,
         idle_timeout: duration(wire.idle_timeout, settings::DEFAULT_IDLE)?,
+        answer_timeout: duration(wire.answer_timeout, settings::DEFAULT_ANSWER)?,
+        count_timeout: duration(wire.count_timeout, settings::DEFAULT_COUNT)?,
         max_attempts: if wire.max_attempts == 0 {
             settings::MAX_ATTEMPTS
         } else {

@@ -51,6 +51,7 @@ struct Assembly {
     keys: HashSet<String>,
     accounts: HashSet<String>,
     groups: HashSet<String>,
+    binding_drops: HashSet<String>,
 }
 
 /// The current snapshot. Readers take one atomic load.
@@ -108,6 +109,7 @@ impl Handle {
             keys: HashSet::new(),
             accounts: HashSet::new(),
             groups: HashSet::new(),
+            binding_drops: HashSet::new(),
         });
         assembly.building.store_identity = chunk.store_identity.as_str().into();
         for entry in chunk.entries {
@@ -138,6 +140,7 @@ impl Handle {
                 "key" => next.remove_key(&entry.id.as_str().into()),
                 "account" => next.remove_account(&entry.id.as_str().into()),
                 "group" => drop(next.groups.remove(entry.id.as_str())),
+                "binding_drop" => drop(Arc::make_mut(&mut next.binding_drops).remove(&entry.id)),
                 _ => refused.push(Refused {
                     kind: "entry",
                     id: entry.id.clone(),
@@ -160,6 +163,7 @@ impl Assembly {
             Some(Entry::Key(key)) => Some((&mut self.keys, key.id.clone())),
             Some(Entry::Account(account)) => Some((&mut self.accounts, account.id.clone())),
             Some(Entry::Group(group)) => Some((&mut self.groups, group.id.clone())),
+            Some(Entry::BindingDrop(drop)) => Some((&mut self.binding_drops, drop.id.clone())),
             Some(Entry::Settings(_)) | None => None,
         };
         if let Some((names, id)) = names {
@@ -184,6 +188,7 @@ impl Assembly {
         for id in groups.iter().filter(|id| gone(id.as_str(), &self.groups)) {
             building.groups.remove(id);
         }
+        Arc::make_mut(&mut building.binding_drops).retain(|id, _| self.binding_drops.contains(id));
         building.revision = Some(self.revision);
         (self.building, self.refused)
     }
@@ -205,6 +210,7 @@ fn same(snapshot: &Snapshot, entry: &node::Entry) -> bool {
             .get(wire.id.as_str())
             .is_some_and(|held| held.source.decode::<node::GroupEntry>() == *wire),
         Some(Entry::Settings(wire)) => snapshot.settings.source.decode::<node::SettingsEntry>() == *wire,
+        Some(Entry::BindingDrop(wire)) => snapshot.binding_drops.contains_key(&wire.id),
         None => false,
     }
 }
@@ -238,6 +244,10 @@ fn put(snapshot: &mut Snapshot, entry: node::Entry, platforms: &dyn PlatformFact
             Ok(settings) => snapshot.settings = Arc::<Settings>::new(settings),
             Err(why) => return Err(Refused { kind: "settings", id: String::new(), why }),
         },
+        Some(Entry::BindingDrop(wire)) => {
+            let drop = Arc::new(from_proto::binding_drop(wire));
+            Arc::make_mut(&mut snapshot.binding_drops).insert(drop.id.clone(), drop);
+        }
         None => {
             let why = "its kind is not known to this release".to_owned();
             return Err(Refused { kind: "entry", id: String::new(), why });

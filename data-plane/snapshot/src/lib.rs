@@ -4,6 +4,7 @@
 //! touches. It knows neither scheduler nor network: the config pump of `data-plane` feeds it, `relay` reads it.
 
 mod account;
+mod binding_drop;
 pub mod disk;
 mod from_proto;
 mod group;
@@ -15,7 +16,8 @@ mod settings;
 mod shards;
 mod snapshot;
 
-pub use account::{Account, Availability, Facts, PlatformFacts};
+pub use account::{Account, Availability, Facts, PlatformFacts, Seat};
+pub use binding_drop::BindingDrop;
 pub use from_proto::Refused;
 pub use group::{Group, Member};
 pub use handle::{Applied, ApplyError, Handle};

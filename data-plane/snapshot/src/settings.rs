@@ -41,6 +41,10 @@ pub struct Settings {
     pub first_event_timeout: Duration,
     /// Longest silence within a stream.
     pub idle_timeout: Duration,
+    /// Longest whole answer that is no stream, on one account.
+    pub answer_timeout: Duration,
+    /// Longest count of tokens, on one account.
+    pub count_timeout: Duration,
     /// Attempts per request, 1 to 5.
     pub max_attempts: u32,
     /// Life of a session binding.
@@ -66,6 +70,8 @@ impl Settings {
             unknown_price: UnknownPrice::Serve,
             first_event_timeout: DEFAULT_FIRST_EVENT,
             idle_timeout: DEFAULT_IDLE,
+            answer_timeout: DEFAULT_ANSWER,
+            count_timeout: DEFAULT_COUNT,
             max_attempts: MAX_ATTEMPTS,
             binding_ttl: DEFAULT_BINDING_TTL,
             binding_renew_below: DEFAULT_BINDING_RENEW,
@@ -79,6 +85,8 @@ impl Settings {
 
 pub(crate) const DEFAULT_FIRST_EVENT: Duration = Duration::from_secs(120);
 pub(crate) const DEFAULT_IDLE: Duration = Duration::from_secs(300);
+pub(crate) const DEFAULT_ANSWER: Duration = Duration::from_secs(600);
+pub(crate) const DEFAULT_COUNT: Duration = Duration::from_secs(30);
 pub(crate) const MAX_ATTEMPTS: u32 = 5;
 pub(crate) const DEFAULT_BINDING_TTL: Duration = Duration::from_hours(15 * 24);
 pub(crate) const DEFAULT_BINDING_RENEW: Duration = Duration::from_hours(14 * 24);

@@ -11,7 +11,7 @@ use proto::{
 };
 use secrecy::ExposeSecret as _;
 
-use crate::{Account, Group, Key, Scheme, Settings, shards::Shards};
+use crate::{Account, BindingDrop, Group, Key, Scheme, Settings, shards::Shards};
 
 /// A point in the store's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub struct Snapshot {
     pub(crate) accounts: Shards<AccountId, Arc<Account>>,
     pub(crate) families: BTreeMap<&'static str, Arc<Vec<Arc<Account>>>>,
     pub(crate) groups: Shards<GroupId, Arc<Group>>,
+    pub(crate) binding_drops: Arc<BTreeMap<String, Arc<BindingDrop>>>,
 }
 
 impl Snapshot {
@@ -71,6 +72,7 @@ impl Snapshot {
             accounts: Shards::default(),
             families: BTreeMap::new(),
             groups: Shards::default(),
+            binding_drops: Arc::default(),
         }
     }
 
@@ -123,6 +125,12 @@ impl Snapshot {
     /// A group by its id.
     pub fn group(&self, id: &GroupId) -> Option<&Arc<Group>> {
         self.groups.get(id)
+    }
+
+    /// What was said of late about session bindings that were dropped. It is not kept on disk: a node that starts holds
+    /// no binding.
+    pub fn binding_drops(&self) -> impl Iterator<Item = &Arc<BindingDrop>> {
+        self.binding_drops.values()
     }
 
     /// How many keys, accounts and groups it holds.

@@ -12,9 +12,10 @@ use proto::{
     rules::{ids::AccountId, session::SessionId},
 };
 use scheduler::{Ask, Bound, Choice, How, NoAccount, Reason as Why, Unchosen};
-use snapshot::{Key, Settings, Snapshot};
+use snapshot::{Key, Snapshot};
 
 use super::{
+    affinity,
     error::Refusal,
     node::{Asked, Node, Worker},
 };
@@ -22,12 +23,12 @@ use crate::metrics::Reason;
 
 /// How long a session waits for its own account before it borrows another.
 const BORROW_AFTER: Duration = Duration::from_millis(500);
+/// How long a request waits for another one that tries the only account that could serve, before it tries it too.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a request waits while every account is busy.
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 /// A binding that was chosen without the control plane is asked about again after this.
 const UNTOLD_MS: i64 = 60_000;
-/// A binding that the control plane told is asked about again after this: another node may have had to move it.
-const RECHECK_MS: i64 = 600_000;
 
 /// A request's session.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it is named by what an upstream holds for it: only the account that has it can serve.
+    pub fn is_kept_state(&self) -> bool {
+        matches!(self.source, "previous_response_id" | "conversation")
+    }
+
     /// By the strongest evidence that the client gives.
     pub fn identify(key: &Key, asked: &Asked, peek: &Peek) -> Option<Self> {
         let (source, evidence) = dialects::session::identify(asked.dialect, &asked.head.headers, peek)?;
@@ -67,7 +73,7 @@ pub struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn ask<'s>(&'s self, bound: Option<&'s AccountId>, patient: bool, now_ms: i64) -> Ask<'s> {
+    fn ask<'s>(&'s self, bound: Option<&'s AccountId>, waited: Duration, now_ms: i64) -> Ask<'s> {
         Ask {
             snapshot: self.snapshot,
             key: self.key,
@@ -77,7 +83,8 @@ impl Search<'_> {
             model_family: self.model_family,
             session: self.session.as_ref().map(|session| &session.id),
             bound,
-            patient,
+            patient: waited < BORROW_AFTER,
+            last_resort: waited >= TRIAL_PATIENCE,
             excluded: &self.tried,
             now_ms,
         }
@@ -88,34 +95,38 @@ impl Search<'_> {
         let node = &worker.node;
         let now_ms = process::clock::unix_ms();
         let Some(session) = self.session else {
-            return node.scheduler.choose(&self.ask(None, false, now_ms)).ok();
+            return node.scheduler.choose(&self.ask(None, Duration::ZERO, now_ms)).ok();
         };
         let bound = node.scheduler.bindings().get(&session.id, self.family, now_ms)?;
-        let choice = node.scheduler.choose(&self.ask(Some(&bound.account), true, now_ms)).ok()?;
-        if choice.replaces {
+        let choice = node.scheduler.choose(&self.ask(Some(&bound.account), Duration::ZERO, now_ms)).ok()?;
+        if choice.replaces || (session.is_kept_state() && choice.account.id != bound.account) {
             return None;
         }
         node.metrics.binding_hits.inc();
-        self.recheck(worker, session, bound, now_ms);
+        affinity::recheck(self, worker, session, bound, now_ms);
         Some(choice)
     }
 
     /// An account, with a slot on it.
     ///
     /// # Errors
-    /// 429 or 503, with the time at which the first account comes back; the reasons beside it.
+    /// 429 or 503, with the time at which the first account comes back; the reasons beside it. 400 where only one
+    /// account can serve, since it holds what the request builds on, and that one is not known.
     pub async fn account(&self, worker: &Arc<Worker>) -> Result<Choice, (Refusal, NoAccount)> {
         let node = &worker.node;
         let Some(session) = self.session else { return self.placed(node, None).await };
         let now_ms = process::clock::unix_ms();
         let known = node.scheduler.bindings().get(&session.id, self.family, now_ms);
+        if session.is_kept_state() {
+            return affinity::holder(self, node, session, known).await;
+        }
         if let Some(bound) = known {
             node.metrics.binding_hits.inc();
             let choice = self.placed(node, Some(&bound.account)).await?;
             if choice.replaces {
                 return self.bind(node, session, choice, Some(bound.account)).await;
             }
-            self.recheck(worker, session, bound, now_ms);
+            affinity::recheck(self, worker, session, bound, now_ms);
             return Ok(choice);
         }
         let choice = self.placed(node, None).await?;
@@ -138,14 +149,14 @@ impl Search<'_> {
         if replaces.as_ref().is_some_and(|replaced| self.tried.contains(replaced)) {
             return Ok(choice);
         }
-        let settings = self.snapshot.settings();
-        let request = self.request(session, &choice.account.id, replaces.as_ref(), settings);
-        let now_ms = process::clock::unix_ms();
+        let request = self.request(session, choice.account.id.as_str(), replaces.as_ref());
+        let (cache, now_ms) = (node.scheduler.bindings(), process::clock::unix_ms());
+        let drops = cache.drops();
         match node.bindings.bind(request).await {
             Ok(told) => {
-                let bound = told_bound(&told, now_ms);
+                let bound = self.told(&told, now_ms);
                 let elsewhere = bound.account != choice.account.id;
-                node.scheduler.bindings().put(&session.id, self.family, bound.clone());
+                cache.put_told(&session.id, self.family, bound.clone(), drops);
                 if elsewhere && !self.tried.contains(&bound.account) {
                     drop(choice);
                     return self.placed(node, Some(&bound.account)).await;
@@ -153,42 +164,26 @@ impl Search<'_> {
             }
             Err(error) => {
                 tracing::debug!(%error, "a session is bound by rendezvous alone");
-                let account = choice.account.id.clone();
-                let bound = Bound { account, expires_ms: now_ms + UNTOLD_MS, told_ms: 0 };
-                node.scheduler.bindings().put(&session.id, self.family, bound);
+                let (key, account) = (self.key.id.clone(), choice.account.id.clone());
+                let bound = Bound { key, account, expires_ms: now_ms + UNTOLD_MS, told_ms: 0 };
+                cache.put(&session.id, self.family, bound);
             }
         }
         Ok(choice)
     }
 
-    /// Asks again about a binding that was told a while ago, which also renews it; nobody waits for the answer.
-    fn recheck(&self, worker: &Arc<Worker>, session: Session, bound: Bound, now_ms: i64) {
-        if bound.told_ms == 0 || now_ms - bound.told_ms < RECHECK_MS {
-            return;
-        }
-        // Noted at once, so that one request asks and not all until the answer is there.
-        let cache = worker.node.scheduler.bindings();
-        cache.put(&session.id, self.family, Bound { told_ms: now_ms, ..bound.clone() });
-        let request = self.request(session, &bound.account, None, self.snapshot.settings());
-        let (node, family) = (Arc::clone(&worker.node), self.family);
-        worker.tasks.spawn("binding-recheck", async move {
-            if let Ok(told) = node.bindings.bind(request).await {
-                node.scheduler.bindings().put(&session.id, family, told_bound(&told, now_ms));
-            }
-        });
-    }
-
-    fn request(
+    /// Asks for a session's binding. An empty candidate only looks.
+    pub(super) fn request(
         &self,
         session: Session,
-        candidate: &AccountId,
+        candidate: &str,
         replaces: Option<&AccountId>,
-        settings: &Settings,
     ) -> BindRequest {
+        let settings = self.snapshot.settings();
         BindRequest {
             key_id: self.key.id.as_str().to_owned(),
             session: session.id.0.to_vec(),
-            candidate: candidate.as_str().to_owned(),
+            candidate: candidate.to_owned(),
             replaces: replaces.map(|account| account.as_str().to_owned()).unwrap_or_default(),
             ttl_ms: settings.binding_ttl.as_millis() as i64,
             renew_below_ms: settings.binding_renew_below.as_millis() as i64,
@@ -196,19 +191,29 @@ impl Search<'_> {
         }
     }
 
+    pub(super) fn told(&self, told: &BindResponse, now_ms: i64) -> Bound {
+        let (key, account) = (self.key.id.clone(), told.account_id.as_str().into());
+        Bound { key, account, expires_ms: now_ms + told.ttl_ms, told_ms: now_ms }
+    }
+
     /// The scheduler's choice, waited for while those who could serve are busy.
-    async fn placed(&self, node: &Node, bound: Option<&AccountId>) -> Result<Choice, (Refusal, NoAccount)> {
+    pub(super) async fn placed(
+        &self,
+        node: &Node,
+        bound: Option<&AccountId>,
+    ) -> Result<Choice, (Refusal, NoAccount)> {
         let asked = Instant::now();
         loop {
             let freed = node.scheduler.freed().notified();
             let mut freed = std::pin::pin!(freed);
             // Listening before looking: a slot that comes free in between is heard.
             freed.as_mut().enable();
-            let patient = asked.elapsed() < BORROW_AFTER;
-            let until = match node.scheduler.choose(&self.ask(bound, patient, process::clock::unix_ms())) {
+            let waited = asked.elapsed();
+            let until = match node.scheduler.choose(&self.ask(bound, waited, process::clock::unix_ms())) {
                 Ok(choice) => return Ok(choice),
                 Err(Unchosen::BoundBusy) => BORROW_AFTER,
-                Err(Unchosen::NoAccount(why)) if why.busy && asked.elapsed() < BUSY_PATIENCE => BUSY_PATIENCE,
+                Err(Unchosen::NoAccount(why)) if why.busy && waited < TRIAL_PATIENCE => TRIAL_PATIENCE,
+                Err(Unchosen::NoAccount(why)) if why.busy && waited < BUSY_PATIENCE => BUSY_PATIENCE,
                 Err(Unchosen::NoAccount(why)) => return Err((nobody(&why), why)),
             };
             let _ = tokio::time::timeout_at((asked + until).into(), freed).await;
@@ -216,15 +221,13 @@ impl Search<'_> {
     }
 }
 
-fn told_bound(told: &BindResponse, now_ms: i64) -> Bound {
-    Bound { account: told.account_id.as_str().into(), expires_ms: now_ms + told.ttl_ms, told_ms: now_ms }
-}
-
 /// What the client is told when nobody can serve.
 fn nobody(why: &NoAccount) -> Refusal {
     let now_ms = process::clock::unix_ms();
     let wait = why.retry_at_ms.map(|at| (at - now_ms).max(1) as u64);
-    let limited = why.considered.count(Why::RateLimited) + why.considered.count(Why::FamilyBlocked) > 0;
+    let limited = [Why::RateLimited, Why::FamilyBlocked, Why::WindowUsedUp]
+        .into_iter()
+        .any(|reason| why.considered.count(reason) > 0);
     let refusal = if why.busy {
         Refusal::new(
             Kind::RateLimit,

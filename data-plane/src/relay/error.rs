@@ -92,6 +92,19 @@ impl Refusal {
         self
     }
 
+    /// The same, told to come back when the first account does, if that is sooner or was not known.
+    #[must_use]
+    pub fn or_sooner(mut self, other: &Self) -> Self {
+        if let Retry::Later(others) = other.retry {
+            let sooner = match self.retry {
+                Retry::Later(own) => own.min(others),
+                Retry::Never => others,
+            };
+            self.retry = Retry::Later(sooner);
+        }
+        self
+    }
+
     /// Whose fault it is.
     pub fn blame(&self) -> Blame {
         match self.reason {
@@ -106,7 +119,10 @@ impl Refusal {
     pub fn waiting_helps(&self) -> bool {
         match self.retry {
             Retry::Later(wait) => wait <= LONGEST_WAIT_MS,
-            Retry::Never => self.reason.is_none() && self.kind.waiting_helps(),
+            // An account that cannot be used, without a time at which it can: a person must help.
+            Retry::Never => {
+                self.reason.is_none() && self.kind.waiting_helps() && self.kind != Kind::Unavailable
+            }
         }
     }
 }

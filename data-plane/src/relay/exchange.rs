@@ -17,6 +17,7 @@ use super::{
     error::Refusal,
     failed::{self, Failure},
     settle::{Ended, Settlement, Usage},
+    verdict::{judge, observe},
 };
 use crate::routes;
 
@@ -257,12 +258,13 @@ async fn answered(
         upstream_request_id,
         platform,
     });
-    let failed = if head.status.is_success() {
+    let (mut seen, failed) = if head.status.is_success() {
         first::first_event(&mut answered, life.asked.dialect, platform, &head).await
     } else {
-        first::refused(&mut answered, platform, &head).await
+        (first::refused(&mut answered, platform, &head).await, Some(Usage::None))
     };
-    if let Some((mut seen, usage)) = failed {
+    observe(life, account, std::mem::take(&mut seen.windows), seen.now_ms);
+    if let Some(usage) = failed {
         let verdict = platform.failures().judge(&seen.view());
         let leaks = carries_credential(account, &answered.held);
         if leaks {
@@ -272,6 +274,7 @@ async fn answered(
             let id = std::mem::take(&mut answered.upstream_request_id);
             return Attempted::Failed(end(life, platform, &seen, usage, id));
         }
+        judge(life, account, &verdict, head.status.as_u16(), "");
         answered.verdict = verdict;
     } else {
         life.first_event();
@@ -321,15 +324,4 @@ fn end_attempt(
     upstream_request_id: String,
 ) {
     life.attempt_ended(Ended { status, outcome: "upstream_error", verdict, usage, upstream_request_id });
-}
-
-/// Takes a verdict to heart, and tells the control plane if it changed something.
-pub fn judge(life: &Settlement, account: &Account, verdict: &Verdict, status: u16, error_type: &str) {
-    let node = &life.worker.node;
-    let now_ms = process::clock::unix_ms();
-    if let Some(event) = node.scheduler.judge(account, verdict, now_ms) {
-        tracing::info!(account = %account.id, state = event.state, status, error_type, "an account changed its state");
-        let reason = if error_type.is_empty() { verdict.name() } else { error_type };
-        node.events.report(event.into_wire(account.id.as_str(), now_ms, status, reason.to_owned()));
-    }
 }

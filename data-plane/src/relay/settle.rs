@@ -223,6 +223,11 @@ impl Settlement {
         self.open.as_ref().map(|open| &open.account)
     }
 
+    /// When the attempt under way began, Unix milliseconds.
+    pub fn attempt_began_ms(&self) -> Option<i64> {
+        self.open.as_ref().and(self.attempts.last()).map(|attempt| attempt.started_us / 1000)
+    }
+
     /// Settles: one record for all attempts, and every obligation ended.
     pub fn finish(&mut self, outcome: Outcome) {
         self.finish_with(outcome, None);

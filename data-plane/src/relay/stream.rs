@@ -21,9 +21,10 @@ use tokio::time::Sleep;
 
 use super::{
     error::Refusal,
-    exchange::{self, Answered, Source},
+    exchange::{Answered, Source},
     respond::{self, Body, BrokeOff},
     settle::{Ended, Settlement, Usage},
+    verdict,
 };
 use crate::metrics::Outcome;
 
@@ -307,7 +308,7 @@ impl Relayed {
         }
         .with_error(error_type.clone(), error.message.clone().unwrap_or_default());
         let verdict = platform.failures().judge(&seen.view());
-        exchange::judge(life, account, &verdict, self.status.as_u16(), &error_type);
+        verdict::judge(life, account, &verdict, self.status.as_u16(), &error_type);
     }
 
     fn settle(&mut self, usage: Usage, outcome: &'static str, of_request: Outcome) {

@@ -10,7 +10,7 @@ pub struct AccountEventRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AccountEventResponse {}
 /// What an upstream's answer said of an account.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AccountEvent {
     /// Account.
     #[prost(string, tag = "1")]
@@ -18,7 +18,8 @@ pub struct AccountEvent {
     /// Unix milliseconds.
     #[prost(int64, tag = "2")]
     pub at_ms: i64,
-    /// State it is in from now: `active` (recovered), `rate_limited`, `overloaded`, `unauthorized`, `forbidden`, `error`.
+    /// State it is in from now: `active` (recovered), `rate_limited`, `overloaded`, `unauthorized`, `forbidden`, `error`;
+    /// empty: nothing is said of its state.
     #[prost(string, tag = "3")]
     pub state: ::prost::alloc::string::String,
     /// Unix milliseconds until which; 0: no end known.
@@ -36,6 +37,9 @@ pub struct AccountEvent {
     /// State generation of the account as the node knew it: an event from before a reset by hand is ignored.
     #[prost(uint64, tag = "8")]
     pub state_generation: u64,
+    /// The upstream's usage windows, where they changed.
+    #[prost(message, repeated, tag = "9")]
+    pub windows: ::prost::alloc::vec::Vec<super::super::types::v1::UsageWindow>,
 }
 /// Generated client implementations.
 pub mod account_event_service_client {
@@ -468,7 +472,7 @@ pub struct Drain {}
 /// Names an entry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EntryRef {
-    /// `key`, `account`, `group`, `settings`.
+    /// `key`, `account`, `group`, `settings`, `binding_drop`.
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     /// Its id.
@@ -479,7 +483,7 @@ pub struct EntryRef {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Entry {
     /// Which.
-    #[prost(oneof = "entry::Entry", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "entry::Entry", tags = "1, 2, 3, 4, 5")]
     pub entry: ::core::option::Option<entry::Entry>,
 }
 /// Nested message and enum types in `Entry`.
@@ -499,7 +503,29 @@ pub mod entry {
         /// The settings; there is one.
         #[prost(message, tag = "4")]
         Settings(super::SettingsEntry),
+        /// The word that session bindings were dropped.
+        #[prost(message, tag = "5")]
+        BindingDrop(super::BindingDropEntry),
     }
+}
+/// Session bindings that were dropped: all that match what is not empty. A node forgets what it holds of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BindingDropEntry {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Of this key.
+    #[prost(string, tag = "2")]
+    pub key_id: ::prost::alloc::string::String,
+    /// To this account.
+    #[prost(string, tag = "3")]
+    pub account_id: ::prost::alloc::string::String,
+    /// In this platform family.
+    #[prost(string, tag = "4")]
+    pub family: ::prost::alloc::string::String,
+    /// Of this session (32 bytes).
+    #[prost(bytes = "vec", tag = "5")]
+    pub session: ::prost::alloc::vec::Vec<u8>,
 }
 /// What a node must know to admit a key.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -649,6 +675,12 @@ pub struct AccountEntry {
     /// Rises when its state is reset by hand: a node then forgets what it thought.
     #[prost(uint64, tag = "21")]
     pub state_generation: u64,
+    /// The upstream's usage windows.
+    #[prost(message, repeated, tag = "22")]
+    pub windows: ::prost::alloc::vec::Vec<super::super::types::v1::UsageWindow>,
+    /// As `Account.window_pause_percent`.
+    #[prost(uint32, tag = "23")]
+    pub window_pause_percent: u32,
 }
 /// A named set of accounts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -709,6 +741,12 @@ pub struct SettingsEntry {
     /// IANA time zone.
     #[prost(string, tag = "12")]
     pub time_zone: ::prost::alloc::string::String,
+    /// Longest whole answer that is no stream.
+    #[prost(message, optional, tag = "20")]
+    pub answer_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// The same for counting tokens.
+    #[prost(message, optional, tag = "21")]
+    pub count_timeout: ::core::option::Option<::prost_types::Duration>,
 }
 /// Generated client implementations.
 pub mod config_service_client {
@@ -1872,7 +1910,7 @@ pub struct BindRequest {
     /// Session identity, hashed and scoped by key (32 bytes).
     #[prost(bytes = "vec", tag = "2")]
     pub session: ::prost::alloc::vec::Vec<u8>,
-    /// Account to bind to where there is no binding.
+    /// Account to bind to where there is no binding; empty: none, what stands is only looked at and renewed.
     #[prost(string, tag = "3")]
     pub candidate: ::prost::alloc::string::String,
     /// Account whose binding may be replaced because it is not eligible any more; empty: none.
@@ -1891,7 +1929,7 @@ pub struct BindRequest {
 /// The binding.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BindResponse {
-    /// Account bound.
+    /// Account bound; empty: there is no binding, and no candidate was named.
     #[prost(string, tag = "1")]
     pub account_id: ::prost::alloc::string::String,
     /// Milliseconds it still lives.

@@ -140,6 +140,10 @@ pub struct Account {
     /// When the client leaves mid-stream: read on to learn the true usage, instead of cancelling and estimating.
     #[prost(bool, tag = "23")]
     pub read_on_after_abort: bool,
+    /// The account is not chosen while a usage window of its upstream's is used to this share, percent, until the window
+    /// starts anew; 0: 100. At 100 an account that goes on serving beyond its window, paid apart, is still chosen.
+    #[prost(uint32, tag = "24")]
+    pub window_pause_percent: u32,
     /// When it was made.
     #[prost(message, optional, tag = "30")]
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
@@ -155,6 +159,37 @@ pub struct Account {
     /// Model families that are blocked, with until when.
     #[prost(message, repeated, tag = "34")]
     pub family_blocks: ::prost::alloc::vec::Vec<FamilyBlock>,
+    /// The upstream's usage windows, as its answers tell. Output only.
+    #[prost(message, repeated, tag = "35")]
+    pub windows: ::prost::alloc::vec::Vec<UsageWindow>,
+}
+/// A usage window that an upstream keeps of an account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UsageWindow {
+    /// Its name, as the upstream's: `5h`, `7d`, `7d_opus`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Model family that it speaks of; empty: all.
+    #[prost(string, tag = "2")]
+    pub family: ::prost::alloc::string::String,
+    /// `allowed`, `warning` or `rejected`.
+    #[prost(string, tag = "3")]
+    pub status: ::prost::alloc::string::String,
+    /// Share that is used, in thousandths; absent: not told.
+    #[prost(uint32, optional, tag = "4")]
+    pub used_permille: ::core::option::Option<u32>,
+    /// When it starts anew.
+    #[prost(message, optional, tag = "5")]
+    pub resets_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How long it is; absent: not known.
+    #[prost(message, optional, tag = "6")]
+    pub length: ::core::option::Option<::prost_types::Duration>,
+    /// When that was seen.
+    #[prost(message, optional, tag = "7")]
+    pub seen_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether the account is served beyond it all the same, paid apart.
+    #[prost(bool, tag = "8")]
+    pub overage: bool,
 }
 /// A model family that an account cannot serve for now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -763,6 +798,12 @@ pub struct Settings {
     /// Version of this record.
     #[prost(string, tag = "15")]
     pub etag: ::prost::alloc::string::String,
+    /// How long an answer that is no stream may take in all, on one account; 0: the default of 600 s.
+    #[prost(message, optional, tag = "20")]
+    pub answer_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// The same for counting tokens; 0: the default of 30 s.
+    #[prost(message, optional, tag = "21")]
+    pub count_timeout: ::core::option::Option<::prost_types::Duration>,
 }
 /// How long things are kept, in days; 0: the default.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

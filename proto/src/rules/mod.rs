@@ -8,6 +8,7 @@ pub mod money;
 pub mod price;
 pub mod quota;
 pub mod session;
+pub mod upstream_window;
 pub mod usage;
 pub mod verdict;
 pub mod window;

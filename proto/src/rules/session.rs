@@ -26,6 +26,11 @@ impl SessionId {
         bytes.try_into().ok().map(Self)
     }
 
+    /// As people and the store's names see it: 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+
     /// A score of this session on an account, for weighted rendezvous hashing: the account with the highest score is
     /// the session's, on every node alike. `-weight / ln(u)` with `u` uniform in (0, 1) from the digest of both
     /// (Thaler & Ravishankar; weights after Schindelhauer & Schomaker).

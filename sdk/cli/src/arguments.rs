@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{account, audit, group, key, login, node, request, settings, stats, token},
+    commands::{account, audit, binding, group, key, login, node, request, settings, stats, token},
     output::Format,
 };
 
@@ -49,6 +49,9 @@ pub enum Command {
     /// Groups of accounts, to which keys can be bound
     #[command(subcommand)]
     Group(Box<group::Command>),
+    /// Which session sticks to which account
+    #[command(subcommand)]
+    Binding(binding::Command),
     /// Kinds of upstream accounts, with the credentials they take
     #[command(subcommand)]
     Platform(account::PlatformCommand),

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod binding;
 pub mod group;
 pub mod key;
 pub mod login;
@@ -97,6 +98,7 @@ async fn dispatch(context: &Context, command: Command, profile: &str) -> Result<
         Command::Whoami => login::whoami(context).await,
         Command::Key(command) => key::run(context, *command).await,
         Command::Account(command) => account::run(context, *command).await,
+        Command::Binding(command) => binding::run(context, command).await,
         Command::Group(command) => group::run(context, *command).await,
         Command::Platform(command) => account::platforms(context, command).await,
         Command::Stats(command) => stats::run(context, command).await,

@@ -3,10 +3,11 @@
 use http::uri::Scheme;
 use proto::admin::{
     account_service_client::AccountServiceClient, audit_service_client::AuditServiceClient,
-    auth_service_client::AuthServiceClient, group_service_client::GroupServiceClient,
-    key_service_client::KeyServiceClient, node_admin_service_client::NodeAdminServiceClient,
-    platform_service_client::PlatformServiceClient, request_service_client::RequestServiceClient,
-    settings_service_client::SettingsServiceClient, stats_service_client::StatsServiceClient,
+    auth_service_client::AuthServiceClient, binding_service_client::BindingServiceClient,
+    group_service_client::GroupServiceClient, key_service_client::KeyServiceClient,
+    node_admin_service_client::NodeAdminServiceClient, platform_service_client::PlatformServiceClient,
+    request_service_client::RequestServiceClient, settings_service_client::SettingsServiceClient,
+    stats_service_client::StatsServiceClient,
 };
 use std::time::Duration;
 use tonic::{
@@ -64,6 +65,8 @@ services! {
     keys: KeyServiceClient,
     /// Upstream accounts.
     accounts: AccountServiceClient,
+    /// Session bindings.
+    bindings: BindingServiceClient,
     /// Groups of accounts.
     groups: GroupServiceClient,
     /// Kinds of upstream accounts.

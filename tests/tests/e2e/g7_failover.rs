@@ -57,6 +57,16 @@ fn failures() -> Vec<(&'static str, Behaviour)> {
         ("429-window", scenario::limited_window(soon)),
         ("429-family", scenario::limited_family(soon)),
         ("429-capacity", scenario::limited_capacity()),
+        ("429-window-by-name", limited_by(&[("5h", "rejected"), ("7d_opus", "allowed")], soon)),
+        ("429-family-by-name", limited_by(&[("5h", "allowed"), ("7d_opus", "rejected")], soon)),
+        ("429-concurrency", told(429, "Too many concurrent requests.")),
+        (
+            "429-no-money",
+            Behaviour { error_type: "insufficient_quota".into(), ..told(429, "No quota left.") },
+        ),
+        ("403-model", told(403, "You have no access to this model.")),
+        ("403-closed", told(403, "This organization has been disabled.")),
+        ("400-no-money", told(400, "Your credit balance is too low to access the API.")),
         ("500", scenario::error(500)),
         ("502", Behaviour { body: Some("<html>Bad Gateway</html>".into()), ..scenario::error(502) }),
         ("503", scenario::error(503)),
@@ -79,6 +89,20 @@ fn failures() -> Vec<(&'static str, Behaviour)> {
         ("slow-first-event", Behaviour { first_delay_ms: 60_000, ..Behaviour::default() }),
         ("garbage", scenario::fault(Fault::Garbage)),
     ]
+}
+
+/// A status with words of its own.
+fn told(status: u16, message: &str) -> Behaviour {
+    Behaviour { message: message.into(), ..scenario::error(status) }
+}
+
+/// A 429 that says by window which one is used up, and nothing as a whole.
+fn limited_by(windows: &[(&str, &str)], reset_unix_s: i64) -> Behaviour {
+    let name = |window: &str, field: &str| format!("anthropic-ratelimit-unified-{window}-{field}");
+    let headers = windows.iter().flat_map(|(window, status)| {
+        [(name(window, "status"), (*status).to_owned()), (name(window, "reset"), reset_unix_s.to_string())]
+    });
+    Behaviour { headers: headers.collect(), ..told(429, "You have reached a limit.") }
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ mod g5_outage;
 mod g6_changes;
 mod g7_failover;
 mod g7_streams;
+mod health;
 mod limits;
 mod partitions;
 mod serving;
+mod sessions;

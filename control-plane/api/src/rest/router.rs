@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(found(Method::PUT, "/api/v2/keys/x"), "UpdateKey");
         assert_eq!(found(Method::GET, "/api/v2/accounts"), "ListAccounts");
         assert_eq!(found(Method::GET, "/api/v2/accounts/claude"), "ListAccounts");
-        assert_eq!(found(Method::POST, "/api/v2/accounts/p/x/reset-rate-limit"), "ResetStatus");
+        assert_eq!(found(Method::POST, "/api/v2/accounts/p/x/reset-rate-limit"), "ResetRateLimit");
         assert_eq!(found(Method::DELETE, "/api/v2/keys"), "[GET, POST]");
         assert_eq!(found(Method::GET, "/api/v2/nowhere"), "nothing");
         assert_eq!(found(Method::GET, "/api/v2/keys/x/y/z"), "nothing");

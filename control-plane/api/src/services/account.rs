@@ -1,15 +1,16 @@
 //! Upstream accounts of all platforms. Paths name a platform by slug or by an alias that the registry knows.
 
 mod list;
+mod state;
 
 use std::sync::Arc;
 
-use domain::{Account, Group, Violations, account::WRITABLE, mask::Fields, time, url::Url};
+use domain::{Account, AccountWindows, Group, Violations, account::WRITABLE, mask::Fields, time, url::Url};
 use fleet::counters::{self, Dimension};
 use platforms::{Platform, registry};
 use proto::{
     admin::{self, account_service_server::AccountService},
-    rules::ids::AccountId,
+    rules::{ids::AccountId, upstream_window::Window},
     types,
 };
 use secrecy::ExposeSecret as _;
@@ -57,8 +58,21 @@ impl Accounts {
     async fn shown(&self, account: &Versioned<Account>) -> Result<types::Account, Status> {
         let groups = self.groups_of(&account.value.id);
         let mut shown = vec![account.value.to_wire(account.version, groups, self.records.now_ms())];
+        self.fill_windows(&mut shown);
         self.fill_last_used(&mut shown).await?;
         shown.pop().ok_or_else(|| Status::internal("an account was lost"))
+    }
+
+    /// The upstream's usage windows of an account that run.
+    fn windows_of(&self, id: &str) -> Vec<Window> {
+        let (held, now) = (self.records.view().get::<AccountWindows>(id), self.records.now_ms());
+        held.iter().flat_map(|held| &held.value.windows).filter(|one| one.runs(now)).cloned().collect()
+    }
+
+    fn fill_windows(&self, accounts: &mut [types::Account]) {
+        for account in accounts {
+            account.windows = self.windows_of(&account.id).iter().map(Window::to_wire).collect();
+        }
     }
 
     async fn fill_last_used(&self, accounts: &mut [types::Account]) -> Result<(), Status> {
@@ -218,6 +232,7 @@ impl AccountService for Accounts {
         }
         let mut change =
             self.records.change(&caller).delete::<Account>(&held.value.id, Expect::Version(held.version));
+        change = change.delete::<AccountWindows>(&held.value.id, Expect::Any);
         for group in self.groups_of(&held.value.id) {
             let group = self.records.get::<Group>(&group).await?;
             let mut without = group.value.clone();
@@ -245,16 +260,7 @@ impl AccountService for Accounts {
         request: Request<admin::ToggleSchedulableRequest>,
     ) -> Result<Response<types::Account>, Status> {
         let caller = Caller::of(&request)?;
-        let asked = request.into_inner();
-        let held = self.held(&asked.platform, &asked.id).await?;
-        let mut account = held.value.clone();
-        account.schedulable = asked.schedulable.unwrap_or(!held.value.schedulable);
-        if account.schedulable == held.value.schedulable {
-            return self.shown(&held).await.map(Response::new);
-        }
-        account.updated_at_ms = self.records.now_ms();
-        let account = self.records.update(&caller, &held, account).await?;
-        self.shown(&account).await.map(Response::new)
+        self.toggle(&caller, request.into_inner()).await.map(Response::new)
     }
 
     async fn reset_status(
@@ -263,12 +269,25 @@ impl AccountService for Accounts {
     ) -> Result<Response<types::Account>, Status> {
         let caller = Caller::of(&request)?;
         let asked = request.into_inner();
-        let held = self.held(&asked.platform, &asked.id).await?;
-        let mut account = held.value.clone();
-        account.state.reset();
-        account.updated_at_ms = self.records.now_ms();
-        let account = self.records.update(&caller, &held, account).await?;
-        self.shown(&account).await.map(Response::new)
+        self.forget(&caller, &asked.platform, &asked.id, false).await.map(Response::new)
+    }
+
+    async fn reset_rate_limit(
+        &self,
+        request: Request<admin::ResetRateLimitRequest>,
+    ) -> Result<Response<types::Account>, Status> {
+        let caller = Caller::of(&request)?;
+        let asked = request.into_inner();
+        self.forget(&caller, &asked.platform, &asked.id, true).await.map(Response::new)
+    }
+
+    async fn get_account_availability(
+        &self,
+        request: Request<admin::GetAccountAvailabilityRequest>,
+    ) -> Result<Response<admin::AccountAvailability>, Status> {
+        let asked = request.into_inner();
+        let account = self.held(&asked.platform, &asked.id).await?;
+        Ok(Response::new(self.available(&account.value)))
     }
 
     async fn get_account_stats(

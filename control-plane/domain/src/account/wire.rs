@@ -27,6 +27,7 @@ pub const WRITABLE: &[&str] = &[
     "expires_at",
     "availability",
     "read_on_after_abort",
+    "window_pause_percent",
 ];
 
 /// Fields that the server gives, or that name the account.
@@ -42,6 +43,7 @@ const GIVEN: &[&str] = &[
     "last_used_at",
     "etag",
     "family_blocks",
+    "windows",
 ];
 
 /// The largest credential, bytes: room for a service account's JSON.
@@ -160,6 +162,11 @@ impl Account {
         if fields.has("read_on_after_abort") {
             self.read_on_after_abort = wire.read_on_after_abort;
         }
+        if fields.has("window_pause_percent") {
+            let fine = wire.window_pause_percent <= 100;
+            wrong.require(fine, "window_pause_percent", "must be 1 to 100, or 0 for 100");
+            self.window_pause_percent = wire.window_pause_percent;
+        }
     }
 
     fn apply_status(&mut self, name: &str, now_ms: i64, wrong: &mut Violations) {
@@ -184,7 +191,8 @@ impl Account {
         }
     }
 
-    /// As people see it at a time: no secret leaves. The groups it is in are kept on the groups.
+    /// As people see it at a time: no secret leaves. The groups it is in are kept on the groups, its usage windows in a
+    /// record of their own.
     pub fn to_wire(&self, version: u64, groups: Vec<String>, now_ms: i64) -> types::Account {
         let state = &self.state;
         let status = state.status(now_ms);
@@ -214,6 +222,7 @@ impl Account {
             expires_at: self.expires_at_ms.map(time::to_wire),
             availability: self.availability.as_str().into(),
             read_on_after_abort: self.read_on_after_abort,
+            window_pause_percent: self.window_pause_percent,
             created_at: Some(time::to_wire(self.created_at_ms)),
             updated_at: Some(time::to_wire(self.updated_at_ms)),
             last_used_at: None,
@@ -225,6 +234,7 @@ impl Account {
                     reason: block.reason.clone(),
                 })
                 .collect(),
+            windows: Vec::new(),
         }
     }
 }
@@ -248,6 +258,7 @@ fn set_fields(wire: &types::Account) -> Vec<&'static str> {
         ("expires_at", wire.expires_at.is_some()),
         ("availability", !wire.availability.is_empty()),
         ("read_on_after_abort", wire.read_on_after_abort),
+        ("window_pause_percent", wire.window_pause_percent != 0),
     ];
     set.into_iter().filter(|(_, is_set)| *is_set).map(|(field, _)| field).collect()
 }

@@ -1,5 +1,7 @@
 //! The settings on the wire.
 
+use std::ops::RangeInclusive;
+
 use proto::{rules::price, types};
 
 use super::{ControlLoss, OrphanSlots, Retention, Settings};
@@ -14,6 +16,8 @@ pub const WRITABLE: &[&str] = &[
     "unknown_price",
     "first_event_timeout",
     "idle_timeout",
+    "answer_timeout",
+    "count_timeout",
     "max_attempts",
     "binding_ttl",
     "binding_renew_below",
@@ -101,44 +105,22 @@ impl Settings {
     }
 
     fn apply_times(&mut self, wire: &types::Settings, fields: &Fields, wrong: &mut Violations) {
+        const UPSTREAM: (RangeInclusive<i64>, &str) = (1000..=HOUR_MS, "must be one second to one hour");
+        const COUNT: (RangeInclusive<i64>, &str) = (100..=600_000, "must be 100 ms to 10 minutes");
+        const TTL: (RangeInclusive<i64>, &str) = (60_000..=YEAR_MS, "must be one minute to one year");
+        const RENEW: (RangeInclusive<i64>, &str) = (1000..=YEAR_MS, "must be one second to one year");
+        const QUEUE: (RangeInclusive<i64>, &str) = (1..=600_000, "must be at most 10 minutes");
+        let renew = &mut self.binding_renew_below_ms;
         let places = [
-            (
-                "first_event_timeout",
-                &wire.first_event_timeout,
-                &mut self.first_event_timeout_ms,
-                1000..=HOUR_MS,
-                "must be one second to one hour",
-            ),
-            (
-                "idle_timeout",
-                &wire.idle_timeout,
-                &mut self.idle_timeout_ms,
-                1000..=HOUR_MS,
-                "must be one second to one hour",
-            ),
-            (
-                "binding_ttl",
-                &wire.binding_ttl,
-                &mut self.binding_ttl_ms,
-                60_000..=YEAR_MS,
-                "must be one minute to one year",
-            ),
-            (
-                "binding_renew_below",
-                &wire.binding_renew_below,
-                &mut self.binding_renew_below_ms,
-                1000..=YEAR_MS,
-                "must be one second to one year",
-            ),
-            (
-                "queue_timeout",
-                &wire.queue_timeout,
-                &mut self.queue_timeout_ms,
-                1..=600_000,
-                "must be at most 10 minutes",
-            ),
+            ("first_event_timeout", &wire.first_event_timeout, &mut self.first_event_timeout_ms, UPSTREAM),
+            ("idle_timeout", &wire.idle_timeout, &mut self.idle_timeout_ms, UPSTREAM),
+            ("answer_timeout", &wire.answer_timeout, &mut self.answer_timeout_ms, UPSTREAM),
+            ("count_timeout", &wire.count_timeout, &mut self.count_timeout_ms, COUNT),
+            ("binding_ttl", &wire.binding_ttl, &mut self.binding_ttl_ms, TTL),
+            ("binding_renew_below", &wire.binding_renew_below, renew, RENEW),
+            ("queue_timeout", &wire.queue_timeout, &mut self.queue_timeout_ms, QUEUE),
         ];
-        for (field, span, place, range, rule) in places {
+        for (field, span, place, (range, rule)) in places {
             if !fields.has(field) {
                 continue;
             }
@@ -165,6 +147,8 @@ impl Settings {
             unknown_price: self.unknown_price().to_owned(),
             first_event_timeout: Some(time::span_to_wire(self.first_event_timeout_ms())),
             idle_timeout: Some(time::span_to_wire(self.idle_timeout_ms())),
+            answer_timeout: Some(time::span_to_wire(self.answer_timeout_ms())),
+            count_timeout: Some(time::span_to_wire(self.count_timeout_ms())),
             max_attempts: self.max_attempts(),
             binding_ttl: Some(time::span_to_wire(self.binding_ttl_ms())),
             binding_renew_below: Some(time::span_to_wire(self.binding_renew_below_ms())),
@@ -193,6 +177,8 @@ fn set_fields(wire: &types::Settings) -> Vec<&'static str> {
         ("unknown_price", !wire.unknown_price.is_empty()),
         ("first_event_timeout", wire.first_event_timeout.is_some()),
         ("idle_timeout", wire.idle_timeout.is_some()),
+        ("answer_timeout", wire.answer_timeout.is_some()),
+        ("count_timeout", wire.count_timeout.is_some()),
         ("max_attempts", wire.max_attempts != 0),
         ("binding_ttl", wire.binding_ttl.is_some()),
         ("binding_renew_below", wire.binding_renew_below.is_some()),

@@ -1,11 +1,11 @@
 //! A record as an entry of the snapshot: what a node must know of it, and nothing else. No entry depends on the time at
 //! which it was built: ends travel as times, and nodes watch them.
 
-use proto::{node, types};
+use proto::{node, rules::upstream_window::Window, types};
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    Account, Group, Key, Settings,
+    Account, BindingDrop, Group, Key, Settings,
     key::{Expiration, KeySecret},
     time,
 };
@@ -52,8 +52,8 @@ fn hash(secret: &KeySecret) -> node::KeyHash {
     }
 }
 
-/// An account with the groups that it is in.
-pub fn account(account: &Account, mut groups: Vec<String>) -> node::AccountEntry {
+/// An account with the groups that it is in and its usage windows.
+pub fn account(account: &Account, mut groups: Vec<String>, windows: &[Window]) -> node::AccountEntry {
     groups.sort_unstable();
     let blocks = &account.state.family_blocks;
     node::AccountEntry {
@@ -82,6 +82,8 @@ pub fn account(account: &Account, mut groups: Vec<String>) -> node::AccountEntry
         read_on_after_abort: account.read_on_after_abort,
         family_blocks: blocks.iter().map(|(family, block)| (family.clone(), block.until_ms)).collect(),
         state_generation: account.state.generation,
+        windows: windows.iter().map(Window::to_wire).collect(),
+        window_pause_percent: account.window_pause_percent,
     }
 }
 
@@ -95,6 +97,17 @@ pub fn group(group: &Group) -> node::GroupEntry {
     }
 }
 
+/// The word that bindings were dropped.
+pub fn binding_drop(drop: &BindingDrop) -> node::BindingDropEntry {
+    node::BindingDropEntry {
+        id: drop.id.clone(),
+        key_id: drop.key_id.clone(),
+        account_id: drop.account_id.clone(),
+        family: drop.family.clone(),
+        session: hex::decode(&drop.session).unwrap_or_default(),
+    }
+}
+
 /// The settings, with defaults filled in: nodes know none.
 pub fn settings(settings: &Settings) -> node::SettingsEntry {
     let waits = settings.queue_max_size > 0 && settings.queue_timeout_ms > 0;
@@ -105,6 +118,8 @@ pub fn settings(settings: &Settings) -> node::SettingsEntry {
         unknown_price: settings.unknown_price().to_owned(),
         first_event_timeout: Some(time::span_to_wire(settings.first_event_timeout_ms())),
         idle_timeout: Some(time::span_to_wire(settings.idle_timeout_ms())),
+        answer_timeout: Some(time::span_to_wire(settings.answer_timeout_ms())),
+        count_timeout: Some(time::span_to_wire(settings.count_timeout_ms())),
         max_attempts: settings.max_attempts(),
         binding_ttl: Some(time::span_to_wire(settings.binding_ttl_ms())),
         binding_renew_below: Some(time::span_to_wire(settings.binding_renew_below_ms())),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use proto::node;
 
-use crate::{Account, Group, Key, Record, Settings};
+use crate::{Account, AccountWindows, BindingDrop, Group, Key, Record, Settings};
 
 /// What kind of thing an entry is, in the order in which a full snapshot says them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +18,8 @@ pub enum Kind {
     Account,
     /// A key.
     Key,
+    /// The word that session bindings were dropped.
+    BindingDrop,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Group => "group",
             Self::Account => "account",
             Self::Key => "key",
+            Self::BindingDrop => "binding_drop",
         }
     }
 
@@ -35,9 +38,11 @@ impl Kind {
     pub fn of_record(kind: &str) -> Option<Self> {
         match kind {
             Key::KIND => Some(Self::Key),
-            Account::KIND => Some(Self::Account),
+            // Of the same id: an account's windows are a part of its entry.
+            Account::KIND | AccountWindows::KIND => Some(Self::Account),
             Group::KIND => Some(Self::Group),
             Settings::KIND => Some(Self::Settings),
+            BindingDrop::KIND => Some(Self::BindingDrop),
             _ => None,
         }
     }

@@ -1,9 +1,9 @@
-//! Removes what has an end and has reached it: sessions, tokens, notes of request ids.
+//! Removes what has an end and has reached it: sessions, tokens, notes of request ids, usage windows long over.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{IdempotencyKey, JoinToken, Session, Token};
+use domain::{AccountWindows, BindingDrop, IdempotencyKey, JoinToken, Session, Token};
 
 use crate::driver::{Job, Turn};
 
@@ -23,6 +23,13 @@ impl Job for SweepEnded {
         let sessions = turn.store.sweep::<Session>(turn.now_ms).await?;
         let tokens = turn.store.sweep::<Token>(turn.now_ms).await?;
         let joins = turn.store.sweep::<JoinToken>(turn.now_ms).await?;
-        Ok(sessions + tokens + joins + turn.store.sweep::<IdempotencyKey>(turn.now_ms).await?)
+        let windows = turn.store.sweep::<AccountWindows>(turn.now_ms).await?;
+        let drops = turn.store.sweep::<BindingDrop>(turn.now_ms).await?;
+        Ok(sessions
+            + tokens
+            + joins
+            + windows
+            + drops
+            + turn.store.sweep::<IdempotencyKey>(turn.now_ms).await?)
     }
 }

@@ -5,7 +5,7 @@ use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 use super::{tables as t, writer::Ran};
 use crate::{
     error::Result,
-    kv::{Bound, Candidate},
+    kv::{Bound, Candidate, Listed},
 };
 
 /// The binding, where it stands and needs no renewal.
@@ -21,6 +21,41 @@ pub(super) fn look(
         let stands = ends_at > now_ms && account != asks.replaces && ends_at - now_ms >= asks.renew_below_ms;
         stands.then(|| Bound { account: account.to_owned(), ttl_ms: ends_at - now_ms, existed: true })
     }))
+}
+
+/// Bindings by name, those that live.
+pub(super) fn list(
+    transaction: &ReadTransaction,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+    now_ms: i64,
+) -> Result<Listed> {
+    let bindings = transaction.open_table(t::BINDINGS)?;
+    let from = after.filter(|after| *after > prefix).unwrap_or(prefix);
+    let mut listed = Listed::default();
+    let mut seen = 0;
+    for entry in bindings.range(from..)? {
+        let (key, found) = entry?;
+        let name = key.value();
+        if !name.starts_with(prefix) {
+            listed.next = None;
+            break;
+        }
+        if Some(name) == after {
+            continue;
+        }
+        if seen >= limit {
+            break;
+        }
+        seen += 1;
+        listed.next = (seen == limit).then(|| name.to_owned());
+        let (ends_at, account) = found.value();
+        if ends_at > now_ms {
+            listed.bindings.push((name.to_owned(), account.to_owned(), ends_at - now_ms));
+        }
+    }
+    Ok(listed)
 }
 
 /// Gets, renews or sets a binding.
@@ -39,6 +74,9 @@ pub(super) fn bind(
         && ends_at - now_ms >= asks.renew_below_ms
     {
         return Ok(Ran::looked(Bound { account: account.clone(), ttl_ms: ends_at - now_ms, existed: true }));
+    }
+    if standing.is_none() && asks.account.is_empty() {
+        return Ok(Ran::looked(Bound { account: String::new(), ttl_ms: 0, existed: false }));
     }
     if let Some((ends_at, _)) = found {
         expiries.remove((ends_at, key))?;

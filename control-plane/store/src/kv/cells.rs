@@ -29,7 +29,7 @@ pub type Step = Arc<dyn Fn(Option<&[u8]>, Moment) -> Next + Send + Sync>;
 /// Who asks for a binding.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Account to bind to where there is no binding.
+    /// Account to bind to where there is no binding; empty: none, what stands is only looked at and renewed.
     pub account: String,
     /// Account whose binding may be replaced; empty: none.
     pub replaces: String,
@@ -39,10 +39,19 @@ pub struct Candidate {
     pub renew_below_ms: i64,
 }
 
+/// A piece of the list of bindings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Bindings that live, by name: with account and milliseconds that they still live.
+    pub bindings: Vec<(String, String, i64)>,
+    /// The last name that was looked at, where there may be more behind it.
+    pub next: Option<String>,
+}
+
 /// The binding that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// Account bound.
+    /// Account bound; empty: there is no binding, and no candidate was named.
     pub account: String,
     /// Milliseconds it still lives.
     pub ttl_ms: i64,

@@ -54,6 +54,12 @@ scripts! {
     CELL_SWAP = include_str!("lua/cell_swap.lua");
     /// Gets or sets a binding.
     BIND = include_str!("lua/bind.lua");
+    /// Forgets a binding.
+    UNBIND = include_str!("lua/unbind.lua");
+    /// Reads bindings.
+    BINDINGS = include_str!("lua/bindings.lua");
+    /// Clears names of ended bindings away.
+    BINDING_TRIM = include_str!("lua/binding_trim.lua");
     /// Acquires or renews leadership.
     LEAD = include_str!("lua/lead.lua");
     /// Gives leadership back.

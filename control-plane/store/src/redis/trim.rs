@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::{Redis, replies::read, scripts};
+use super::{Redis, bindings, replies::read, scripts};
 use crate::{
     error::Result,
     kv::{Trim, Trimmed},
@@ -18,8 +18,8 @@ pub(super) async fn trim(redis: &Redis, trim: &Trim) -> Result<Trimmed> {
     let piece = PIECE.to_string();
     let (script, keys, arguments) = match trim {
         Trim::Rows { partition, now_ms } => return rows(redis, *partition, *now_ms).await,
-        // Bindings expire by themselves.
-        Trim::Bindings { .. } => return Ok(Trimmed::default()),
+        // They expire by themselves; their names do not.
+        Trim::Bindings { now_ms } => return bindings::trim(redis, *now_ms).await,
         Trim::Markers { partition, before_ms } => {
             let keys = layout.partition(*partition);
             (&scripts::MARKER_TRIM, [keys.markers, keys.marked], vec![before_ms.to_string(), piece])

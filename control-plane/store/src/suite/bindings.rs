@@ -48,6 +48,59 @@ pub async fn bindings_are_renewed_replaced_and_end(bed: &Bed) {
     assert!(one.bind("k", "e", "", LONG, 0).await.unwrap().existed, "what lives is not trimmed");
 }
 
+/// Lists by prefix, page by page; what has ended or was forgotten is not among them.
+pub async fn bindings_are_listed_in_order(bed: &Bed) {
+    let (one, two) = (&bed.one, &bed.two);
+    for name in ["0a/k1/claude/1", "0a/k1/claude/2", "0a/k1/gemini/1", "0a/k2/claude/1", "0b/k3/claude/1"] {
+        one.bind(name, &format!("of {name}"), "", LONG, 0).await.unwrap();
+    }
+    one.bind("0a/k1/claude/0", "short", "", 30, 0).await.unwrap();
+    tokio::time::timeout(PATIENCE, async {
+        while two.bind("0a/k1/claude/0", "", "", LONG, 0).await.unwrap().existed {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let pages = |prefix: &'static str, limit: usize| async move {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = two.bindings(prefix, after.as_deref(), limit).await.unwrap();
+            found.extend(page.bindings);
+            after = page.next;
+            if after.is_none() {
+                return found;
+            }
+        }
+    };
+    for limit in [1, 2, 3, 100] {
+        let names: Vec<_> = pages("0a/k1/", limit).await.into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["0a/k1/claude/1", "0a/k1/claude/2", "0a/k1/gemini/1"], "{limit} a page");
+    }
+    let all = pages("0a/", 2).await;
+    assert_eq!(all.len(), 4);
+    assert!(
+        all.iter().all(|(name, account, ttl)| *account == format!("of {name}") && (1..=LONG).contains(ttl))
+    );
+    assert!(two.unbind("0a/k1/claude/1").await.unwrap());
+    two.trim(Trim::Bindings { now_ms: one.now_ms() }).await.unwrap();
+    assert_eq!(pages("0a/k1/claude/", 10).await.len(), 1);
+    assert!(pages("0c/", 10).await.is_empty());
+}
+
+/// Looking sets nothing.
+pub async fn bindings_are_looked_at_without_setting_them(bed: &Bed) {
+    let (one, two) = (&bed.one, &bed.two);
+    let none = one.bind("0a/looked", "", "", LONG, LONG).await.unwrap();
+    assert!(!none.existed && none.account.is_empty(), "{none:?}");
+    assert!(!two.unbind("0a/looked").await.unwrap());
+    one.bind("0a/looked", "a", "", LONG, 0).await.unwrap();
+    let renewed = two.bind("0a/looked", "", "", 10 * LONG, 2 * LONG).await.unwrap();
+    assert!(renewed.existed && renewed.account == "a" && renewed.ttl_ms > 9 * LONG, "{renewed:?}");
+    let replaced = two.bind("0a/looked", "", "a", LONG, 0).await.unwrap();
+    assert!(!replaced.existed && replaced.account.is_empty(), "nobody takes its place");
+}
+
 /// Leadership.
 pub async fn leadership_is_exclusive_and_fenced(bed: &Bed) {
     let (one, two) = (&bed.one, &bed.two);

@@ -1,69 +1,71 @@
-//! Usage windows of subscriptions, as answers' headers tell of them: how far a window of hours or days is used up and
-//! when it starts anew. Who schedules by them reads them here; nothing else knows the headers.
+//! Usage windows in the headers of answers: Anthropic's unified limits, and what OpenAI tells Codex.
 
 use http::HeaderMap;
+use proto::rules::upstream_window::{Status, Window};
 
-use super::{text, when};
+use super::{claimed_family, text, when};
 
-/// One window, as of one answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Window {
-    /// Its name: `5h`, `7d`, `7d_opus`, … by its length, with the model family that it is for.
-    pub name: String,
-    /// How far it is used up, hundredths of a percent; none: not told.
-    pub used_bp: Option<u32>,
-    /// When it starts anew, Unix milliseconds; none: not told.
-    pub resets_at_ms: Option<i64>,
-    /// What the upstream says of it: `allowed`, `allowed_warning`, `rejected`; empty: nothing.
-    pub status: String,
-}
+const UNIFIED: &str = "anthropic-ratelimit-unified-";
+const HOUR_MS: i64 = 3_600_000;
 
-/// The windows of a Claude subscription: `anthropic-ratelimit-unified-<window>-{status,reset,utilization}`.
+/// The windows that an answer of Anthropic's tells of, such as `anthropic-ratelimit-unified-7d_opus-utilization`; none
+/// where it tells of none, which costs a look at each header's name. When they were seen is for the caller to say.
 pub fn unified(headers: &HeaderMap) -> Vec<Window> {
-    const PREFIX: &str = "anthropic-ratelimit-unified-";
-    let mut windows: Vec<Window> = Vec::new();
+    let mut windows = Vec::new();
     for name in headers.keys() {
-        let Some(rest) = name.as_str().strip_prefix(PREFIX) else { continue };
-        let Some((window, what)) = rest.rsplit_once('-') else { continue };
-        // `5h`, `7d`, `7d_opus`; not `representative-claim`, `overage-status` or `fallback-percentage`.
-        if !window.starts_with(|first: char| first.is_ascii_digit()) {
+        // Every window states its end, so each is met once.
+        let Some(window) = name.as_str().strip_prefix(UNIFIED).and_then(|rest| rest.strip_suffix("-reset"))
+        else {
             continue;
-        }
-        let value = text(headers, name.as_str()).unwrap_or_default();
-        let at = windows.iter().position(|known| known.name == window).unwrap_or_else(|| {
-            windows.push(Window { name: window.to_owned(), ..Window::default() });
-            windows.len() - 1
+        };
+        let field = |field: &str| text(headers, &format!("{UNIFIED}{window}-{field}"));
+        let Some(resets_at_ms) = text(headers, name.as_str()).and_then(when::instant) else { continue };
+        // `overage-reset` and the like are of no window: a window is named by its length.
+        let Some(length_ms) = length(window) else { continue };
+        windows.push(Window {
+            name: window.to_owned(),
+            family: claimed_family(window).map(str::to_owned),
+            status: field("status").map_or(Status::Allowed, Status::parse),
+            used_permille: field("utilization").and_then(share),
+            resets_at_ms,
+            length_ms,
+            seen_at_ms: 0,
+            overage: false,
         });
-        match what {
-            "status" => value.clone_into(&mut windows[at].status),
-            "reset" => windows[at].resets_at_ms = when::instant(value),
-            "utilization" => windows[at].used_bp = share(value, 10_000.0),
-            _ => {}
-        }
     }
-    windows.sort_by(|a, b| a.name.cmp(&b.name));
+    let served = text(headers, "anthropic-ratelimit-unified-status").is_some_and(|word| word != "rejected");
+    for window in windows.iter_mut().filter(|window| window.status == Status::Rejected) {
+        window.overage = served;
+    }
     windows
 }
 
 /// The windows of a ChatGPT subscription: `x-codex-{primary,secondary}-{used-percent,reset-after-seconds,window-minutes}`.
+/// When they were seen is for the caller to say, as of [`unified`]'s.
 pub fn codex(headers: &HeaderMap, now_ms: i64) -> Vec<Window> {
-    ["primary", "secondary"]
-        .iter()
-        .filter_map(|which| {
-            let value = |what: &str| text(headers, &format!("x-codex-{which}-{what}"));
-            let used_bp = share(value("used-percent")?, 100.0);
-            let seconds = value("reset-after-seconds").and_then(|text| text.parse::<i64>().ok());
-            let at = value("reset-at").and_then(when::instant);
-            let resets_at_ms = at.or_else(|| seconds.map(|s| now_ms.saturating_add(s.saturating_mul(1000))));
-            let minutes = value("window-minutes").and_then(|text| text.parse::<u64>().ok());
-            let name = minutes.map_or_else(|| (*which).to_owned(), of_minutes);
-            Some(Window { name, used_bp, resets_at_ms, status: String::new() })
+    let window = |which: &&str| {
+        let value = |what: &str| text(headers, &format!("x-codex-{which}-{what}"));
+        let used: f64 = value("used-percent")?.parse().ok()?;
+        let seconds = value("reset-after-seconds").and_then(|text| text.parse::<i64>().ok());
+        let at = value("reset-at").and_then(when::instant);
+        let after = |seconds: i64| now_ms.saturating_add(seconds.saturating_mul(1000));
+        let minutes = value("window-minutes").and_then(|text| text.parse::<u32>().ok());
+        (used.is_finite() && used >= 0.0).then_some(Window {
+            name: minutes.map_or_else(|| (*which).to_owned(), of_minutes),
+            family: None,
+            status: if used >= 100.0 { Status::Rejected } else { Status::Allowed },
+            used_permille: Some((used * 10.0).min(10_000.0) as u32),
+            resets_at_ms: at.or_else(|| seconds.map(after))?,
+            length_ms: i64::from(minutes.unwrap_or(0)) * 60_000,
+            seen_at_ms: 0,
+            overage: false,
         })
-        .collect()
+    };
+    ["primary", "secondary"].iter().filter_map(window).collect()
 }
 
 /// A window's name by its length.
-fn of_minutes(minutes: u64) -> String {
+fn of_minutes(minutes: u32) -> String {
     match minutes {
         // Lengths are told a minute short or long at times.
         299..=301 => "5h".into(),
@@ -72,59 +74,96 @@ fn of_minutes(minutes: u64) -> String {
     }
 }
 
-/// A share, in hundredths of a percent; `whole` is what one of its units is worth.
-fn share(text: &str, whole: f64) -> Option<u32> {
+/// The length that a window's name states: `5h`, `7d`, `7d_opus`.
+fn length(name: &str) -> Option<i64> {
+    let span = name.split('_').next()?;
+    let (number, unit) = span.split_at_checked(span.len().checked_sub(1)?)?;
+    let unit_ms = match unit {
+        "h" => HOUR_MS,
+        "d" => 24 * HOUR_MS,
+        _ => return None,
+    };
+    let number: i64 = number.parse().ok()?;
+    (1..=1000).contains(&number).then(|| number * unit_ms)
+}
+
+/// `0.73` in thousandths.
+fn share(text: &str) -> Option<u32> {
     let share: f64 = text.parse().ok()?;
-    (share.is_finite() && share >= 0.0).then(|| (share * whole).round().min(1e6) as u32)
+    (share.is_finite() && share >= 0.0).then(|| (share * 1000.0).min(10_000.0).round() as u32)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect::<HeaderMap>()
-    }
-
-    #[test]
-    fn a_claude_subscriptions_windows() {
-        let given = headers(&[
-            ("anthropic-ratelimit-unified-status", "allowed"),
-            ("anthropic-ratelimit-unified-reset", "1790000000"),
-            ("anthropic-ratelimit-unified-representative-claim", "five_hour"),
-            ("anthropic-ratelimit-unified-overage-status", "rejected"),
-            ("anthropic-ratelimit-unified-5h-status", "allowed_warning"),
-            ("anthropic-ratelimit-unified-5h-reset", "1790000000"),
-            ("anthropic-ratelimit-unified-5h-utilization", "0.915"),
-            ("anthropic-ratelimit-unified-7d-status", "allowed"),
-            ("anthropic-ratelimit-unified-7d-utilization", "NaN"),
-        ]);
-        let five = Window {
-            name: "5h".into(),
-            used_bp: Some(9_150),
-            resets_at_ms: Some(1_790_000_000_000),
-            status: "allowed_warning".into(),
+    fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         };
-        let seven = Window { name: "7d".into(), status: "allowed".into(), ..Window::default() };
-        assert_eq!(unified(&given), [five, seven]);
-        assert_eq!(unified(&HeaderMap::new()), []);
+        list.iter().map(pair).collect()
     }
 
     #[test]
-    fn a_chatgpt_subscriptions_windows() {
-        let given = headers(&[
-            ("x-codex-primary-used-percent", "42.5"),
-            ("x-codex-primary-window-minutes", "299"),
+    fn unified_limits_are_read_window_by_window() {
+        let told = headers(&[
+            ("anthropic-ratelimit-unified-status", "allowed_warning"),
+            ("anthropic-ratelimit-unified-reset", "1790003600"),
+            ("anthropic-ratelimit-unified-representative-claim", "five_hour"),
+            ("anthropic-ratelimit-unified-5h-status", "allowed_warning"),
+            ("anthropic-ratelimit-unified-5h-reset", "1790003600"),
+            ("anthropic-ratelimit-unified-5h-utilization", "0.913"),
+            ("anthropic-ratelimit-unified-7d_opus-status", "rejected"),
+            ("anthropic-ratelimit-unified-7d_opus-reset", "1790600000"),
+            ("anthropic-ratelimit-unified-7d_opus-utilization", "1.02"),
+            ("anthropic-ratelimit-unified-overage-reset", "1790600000"),
+            ("anthropic-ratelimit-unified-7d-utilization", "0.5"),
+        ]);
+        let mut windows = unified(&told);
+        windows.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(windows.len(), 2, "one without an end is no window: {windows:?}");
+        let five = &windows[0];
+        assert_eq!((five.name.as_str(), five.status, five.used_permille), ("5h", Status::Warning, Some(913)));
+        assert_eq!((five.resets_at_ms, five.length_ms), (1_790_003_600_000, 5 * HOUR_MS));
+        let opus = &windows[1];
+        assert_eq!(
+            (opus.family.as_deref(), opus.status, opus.used_permille),
+            (Some("opus"), Status::Rejected, Some(1020))
+        );
+        assert!(opus.overage, "the answer was served all the same");
+        assert!(unified(&headers(&[("content-type", "x")])).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        for (name, value) in [
+            ("anthropic-ratelimit-unified-5h-reset", "soon"),
+            ("anthropic-ratelimit-unified-h-reset", "1790003600"),
+            ("anthropic-ratelimit-unified-0h-reset", "1790003600"),
+            ("anthropic-ratelimit-unified-é-reset", "1790003600"),
+            ("x-codex-primary-used-percent", "NaN"),
+        ] {
+            let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
+            let told: HeaderMap = [(name, HeaderValue::from_str(value).unwrap())].into_iter().collect();
+            assert!(unified(&told).is_empty() && codex(&told, 0).is_empty(), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn codex_windows_are_read() {
+        let told = headers(&[
+            ("x-codex-primary-used-percent", "12.5"),
             ("x-codex-primary-reset-after-seconds", "60"),
-            ("x-codex-secondary-used-percent", "7"),
-            ("x-codex-secondary-window-minutes", "10080"),
+            ("x-codex-primary-window-minutes", "300"),
+            ("x-codex-secondary-used-percent", "100"),
+            ("x-codex-secondary-window-minutes", "10079"),
             ("x-codex-secondary-reset-at", "1790000000"),
         ]);
-        let windows = codex(&given, 1_000);
-        let told: Vec<_> = windows.iter().map(|w| (w.name.as_str(), w.used_bp, w.resets_at_ms)).collect();
-        assert_eq!(told, [("5h", Some(4_250), Some(61_000)), ("7d", Some(700), Some(1_790_000_000_000))]);
+        let windows = codex(&told, 1000);
+        assert_eq!((windows[0].used_permille, windows[0].resets_at_ms), (Some(125), 61_000));
+        assert_eq!((windows[1].status, windows[1].resets_at_ms), (Status::Rejected, 1_790_000_000_000));
+        assert_eq!([windows[0].name.as_str(), &windows[1].name], ["5h", "7d"]);
     }
 }

@@ -94,6 +94,7 @@ impl World {
             session,
             bound,
             patient: false,
+            last_resort: false,
             excluded: &self.tried,
             now_ms: 1_000,
         }
@@ -158,17 +159,23 @@ fn states_that_have_ended_and_mapped_models_are_no_reason() {
 #[test]
 fn a_verdict_acts_at_once_until_its_time_or_a_reset_by_hand() {
     let world = world(vec![account("a")], None);
-    let event =
-        world.scheduler.judge(world.account("a"), &Verdict::Limited { until_ms: 2_000 }, 1_000).unwrap();
+    let event = world
+        .scheduler
+        .judge(world.account("a"), &Verdict::Limited { until_ms: 2_000 }, 1_000, 1_000)
+        .unwrap();
     assert_eq!((event.state, event.until_ms), ("rate_limited", Some(2_000)));
     assert_eq!(world.refused().retry_at_ms, Some(2_000));
     // Told once.
-    assert_eq!(world.scheduler.judge(world.account("a"), &Verdict::Limited { until_ms: 2_000 }, 1_000), None);
+    assert_eq!(
+        world.scheduler.judge(world.account("a"), &Verdict::Limited { until_ms: 2_000 }, 1_000, 1_000),
+        None
+    );
     let later = Ask { now_ms: 2_000, ..world.ask(None, None) };
-    assert!(world.scheduler.choose(&later).is_ok());
-    let event = world.scheduler.judge(world.account("a"), &Verdict::Fine, 2_000).unwrap();
+    let probe = world.scheduler.choose(&later).unwrap();
+    let event = world.scheduler.judge(world.account("a"), &Verdict::Fine, 2_000, 2_000).unwrap();
     assert_eq!((event.state, event.until_ms), ("active", None));
-    world.scheduler.judge(world.account("a"), &Verdict::Dead, 1_000);
+    drop(probe);
+    world.scheduler.judge(world.account("a"), &Verdict::Dead, 1_000, 1_000);
     assert_eq!(world.refused().considered.count(Reason::Forbidden), 1);
     let mut reset = account("a");
     reset.state_generation = 1;
@@ -178,28 +185,36 @@ fn a_verdict_acts_at_once_until_its_time_or_a_reset_by_hand() {
 }
 
 #[test]
-fn a_familys_limit_leaves_other_families_alone() {
-    let world = world(vec![account("a")], None);
-    let verdict = Verdict::FamilyLimited { family: "opus".into(), until_ms: 2_000 };
-    let event = world.scheduler.judge(world.account("a"), &verdict, 1_000).unwrap();
-    assert_eq!(event.family.as_deref(), Some("opus"));
-    assert_eq!(world.refused().considered.count(Reason::FamilyBlocked), 1);
-    let sonnet = Ask { model_family: "sonnet", ..world.ask(None, None) };
-    assert!(world.scheduler.choose(&sonnet).is_ok());
+fn a_bound_session_of_groups_stays_in_its_group_and_looks_at_nobody_else() {
+    let mut grouped = account("m");
+    (grouped.availability, grouped.groups) = ("group".into(), vec!["g".into()]);
+    let binding = AccountBinding { groups: vec!["none".into(), "g".into()], ..AccountBinding::default() };
+    let world = world(vec![account("pool"), grouped], Some(binding));
+    let (session, bound) = (session(1), AccountId::from("m"));
+    let choice = world.scheduler.choose(&world.ask(Some(&session), Some(&bound))).unwrap();
+    assert_eq!(
+        (choice.how, choice.group.is_some(), choice.considered.is_empty()),
+        (How::Binding, true, true)
+    );
+    // Bound where the key does not lead any more: it is taken elsewhere for good.
+    let lost = AccountId::from("pool");
+    let choice = world.scheduler.choose(&world.ask(Some(&session), Some(&lost))).unwrap();
+    assert_eq!((choice.account.id.as_str(), choice.replaces), ("m", true));
 }
 
 #[test]
-fn failures_running_cool_an_account_down_and_one_success_ends_it() {
-    let world = world(vec![account("a")], None);
-    let broken = Verdict::Broken { until_ms: None };
-    for _ in 0..2 {
-        assert_eq!(world.scheduler.judge(world.account("a"), &broken, 1_000), None);
-        assert!(world.choose().is_ok());
-    }
-    world.scheduler.judge(world.account("a"), &broken, 1_000);
-    assert_eq!(world.refused().considered.count(Reason::CoolingDown), 1);
-    world.scheduler.judge(world.account("a"), &Verdict::Fine, 1_000);
-    assert!(world.choose().is_ok());
+fn an_account_on_trial_is_busy_to_its_sessions_not_lost() {
+    let mut entry = account("a");
+    (entry.status, entry.status_until_ms) = ("overloaded".into(), 900);
+    let world = world(vec![entry, account("b")], None);
+    let (session, bound) = (session(1), AccountId::from("a"));
+    let ask = world.ask(Some(&session), Some(&bound));
+    let probe = world.scheduler.choose(&ask).unwrap();
+    assert_eq!((probe.account.id.as_str(), probe.how), ("a", How::Binding));
+    assert!(matches!(world.scheduler.choose(&Ask { patient: true, ..ask }), Err(Unchosen::BoundBusy)));
+    let lent = world.scheduler.choose(&ask).unwrap();
+    assert_eq!((lent.account.id.as_str(), lent.how, lent.replaces), ("b", How::Borrowed, false));
+    drop(probe);
 }
 
 #[test]
@@ -229,7 +244,7 @@ fn a_busy_bound_account_is_waited_for_or_lent_and_the_binding_stays() {
     let lent = world.scheduler.choose(&ask).unwrap();
     assert_eq!((lent.account.id.as_str(), lent.how, lent.replaces), ("b", How::Borrowed, false));
     // Not eligible any more: another one takes the binding over.
-    world.scheduler.judge(world.account("a"), &Verdict::Dead, 1_000);
+    world.scheduler.judge(world.account("a"), &Verdict::Dead, 1_000, 1_000);
     let next = world.scheduler.choose(&patient).unwrap();
     assert_eq!((next.account.id.as_str(), next.how, next.replaces), ("b", How::Rendezvous, true));
 }
@@ -269,7 +284,7 @@ fn bindings_of_keys_are_followed_with_and_without_fallback() {
 #[test]
 fn a_priority_within_the_group_is_above_the_accounts_own() {
     let (mut a, mut b) = (account("a"), account("b"));
-    (a.priority, a.groups) = (1, vec!["g".into()]);
+    (a.priority, a.groups) = (2, vec!["g".into()]);
     (b.priority, b.weight, b.groups) = (90, 99, vec!["g".into()]);
     let binding = AccountBinding { groups: vec!["g".into()], ..AccountBinding::default() };
     let grouped = world(vec![a.clone(), b.clone()], Some(binding)).choose().unwrap();
@@ -373,3 +388,5 @@ proptest! {
         }
     }
 }
+
+mod health;

@@ -20,13 +20,13 @@ const ERROR_HEAD: usize = 64 * 1024;
 /// How long the body of an error may take.
 const ERROR_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Holds what comes until the first event is known; what failed, if it did.
+/// Holds what comes until the first event is known: what was seen, and the usage of an attempt that failed, if it did.
 pub(super) async fn first_event(
     answered: &mut Answered,
     dialect: Dialect,
     platform: &'static dyn Platform,
     head: &http::response::Parts,
-) -> Option<(Seen, Usage)> {
+) -> (Seen, Option<Usage>) {
     let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let framing = answered.framing;
     let mut gate = framing.is_stream().then(|| FirstEvent::new(dialect, framing, encoding));
@@ -37,7 +37,7 @@ pub(super) async fn first_event(
             Some(Err(error)) => {
                 seen.error_type = Some(failure::EMPTY_STREAM.into());
                 seen.error_message = Some(error.to_string());
-                return Some((seen, Usage::Unknown));
+                return (seen, Some(Usage::Unknown));
             }
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             None => Bytes::new(),
@@ -58,13 +58,13 @@ pub(super) async fn first_event(
         };
         match judged {
             Gate::Hold => {}
-            Gate::Release => return None,
+            Gate::Release => return (seen, None),
             Gate::Error { error_type, message } => {
-                return Some((seen.with_error(error_type, message), Usage::None));
+                return (seen.with_error(error_type, message), Some(Usage::None));
             }
             Gate::Empty => {
                 seen.error_type = Some(failure::EMPTY_STREAM.into());
-                return Some((seen, Usage::None));
+                return (seen, Some(Usage::None));
             }
         }
     }
@@ -75,7 +75,7 @@ pub(super) async fn refused(
     answered: &mut Answered,
     platform: &'static dyn Platform,
     head: &http::response::Parts,
-) -> Option<(Seen, Usage)> {
+) -> Seen {
     let deadline = Instant::now() + ERROR_PATIENCE;
     let mut length = 0;
     while length < ERROR_HEAD {
@@ -88,9 +88,8 @@ pub(super) async fn refused(
             _ => break,
         }
     }
-    let seen = match answered.held.as_slice() {
+    match answered.held.as_slice() {
         [whole] => platform.seen(head.status, &head.headers, whole, process::clock::unix_ms()),
         pieces => platform.seen(head.status, &head.headers, &pieces.concat(), process::clock::unix_ms()),
-    };
-    Some((seen, Usage::None))
+    }
 }

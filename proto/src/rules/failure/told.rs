@@ -33,9 +33,10 @@ pub fn told(verdict: &Verdict, seen: &Seen<'_>) -> Option<Told> {
             let ms = retry_after_ms.and_then(|ms| i64::try_from(ms).ok());
             (503, "overloaded", Some(ms.unwrap_or(1000)))
         }
-        Verdict::Unauthorized { .. } | Verdict::Forbidden { .. } | Verdict::PaymentRequired { .. } => {
-            (503, "account_unavailable", None)
-        }
+        // The time at which the account is tried again: for a client it is as far away as it sounds.
+        Verdict::Unauthorized { until_ms }
+        | Verdict::Forbidden { until_ms }
+        | Verdict::PaymentRequired { until_ms } => (503, "account_unavailable", after(until_ms)),
         Verdict::Dead => (503, "account_unavailable", None),
         Verdict::Unreachable { .. } if is_timeout(seen) => (504, "upstream_timeout", None),
         Verdict::Unreachable { .. } => (502, "upstream_unreachable", None),

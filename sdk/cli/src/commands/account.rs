@@ -1,5 +1,6 @@
-//! `account add|list|get|update|delete|test|reset|toggle|stats`, and `platform list`.
+//! `account add|list|get|update|delete|test|availability|reset|toggle|stats`, and `platform list`.
 
+mod availability;
 mod edit;
 
 use anyhow::Result;
@@ -77,8 +78,16 @@ pub enum Command {
         #[arg(long)]
         schedulable: Option<bool>,
     },
-    /// Forget what upstream verdicts have said of an account
+    /// Forget what upstream verdicts have said of an account, on every node
     Reset {
+        /// Account id
+        id: String,
+        /// Only limits, of the account and of model families
+        #[arg(long)]
+        rate_limit: bool,
+    },
+    /// Whether the scheduler may choose an account, what stands against it, and until when
+    Availability {
         /// Account id
         id: String,
     },
@@ -126,11 +135,15 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
             let request = admin::ToggleSchedulableRequest { platform, id, schedulable };
             show(context, &accounts.toggle_schedulable(request).await.map_err(sdk::Error::from)?.into_inner())
         }
-        Command::Reset { id } => {
+        Command::Reset { id, rate_limit } => {
             let platform = get(context, id.clone()).await?.platform;
-            let request = admin::ResetStatusRequest { platform, id };
-            show(context, &accounts.reset_status(request).await.map_err(sdk::Error::from)?.into_inner())
+            let account = match rate_limit {
+                true => accounts.reset_rate_limit(admin::ResetRateLimitRequest { platform, id }).await,
+                false => accounts.reset_status(admin::ResetStatusRequest { platform, id }).await,
+            };
+            show(context, &account.map_err(sdk::Error::from)?.into_inner())
         }
+        Command::Availability { id } => availability::run(context, id).await,
         Command::Stats { id, range } => {
             let request =
                 admin::GetAccountStatsRequest { platform: String::new(), id, range: Some(range.wire()?) };

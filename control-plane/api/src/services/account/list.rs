@@ -51,6 +51,7 @@ impl Accounts {
             account.value.to_wire(account.version, groups, now)
         };
         let mut accounts: Vec<_> = page.values.into_iter().map(shown).collect();
+        self.fill_windows(&mut accounts);
         self.fill_last_used(&mut accounts).await?;
         Ok(admin::ListAccountsResponse { accounts, next_page_token: page.next, total_size: page.total })
     }

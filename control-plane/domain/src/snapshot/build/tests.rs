@@ -62,7 +62,7 @@ fn an_account_carries_its_credentials_and_state() {
     sample.credentials.insert("api_key".into(), "s".into());
     sample.state.status = Status::RateLimited;
     sample.state.until_ms = Some(9);
-    let entry = account(&sample, vec!["z".into(), "b".into()]);
+    let entry = account(&sample, vec!["z".into(), "b".into()], &[]);
     assert_eq!(entry.credentials["api_key"], "s");
     assert_eq!((entry.status.as_str(), entry.status_until_ms), ("rate_limited", 9));
     assert_eq!(entry.groups, ["b", "z"]);

@@ -58,6 +58,9 @@ pub struct Fields {
     /// Read on after the client left, to learn the true usage
     #[arg(long)]
     read_on_after_abort: Option<bool>,
+    /// Leave it alone from this share of an upstream's usage window on, percent; 0: 100
+    #[arg(long, value_name = "PERCENT")]
+    window_pause_percent: Option<u32>,
 }
 
 impl Fields {
@@ -85,6 +88,7 @@ impl Fields {
             user_agent = self.user_agent,
             availability = self.availability,
             read_on_after_abort = self.read_on_after_abort,
+            window_pause_percent = self.window_pause_percent,
             proxy = self.proxy.map(|url| (!url.is_empty()).then_some(Proxy { url })),
             model_mapping = self.model_mapping.map(|list| pairs("--map", given(list))).transpose()?,
             credentials = credentials(self.credentials, self.api_key)?,
