@@ -131,7 +131,10 @@ async fn attempts(
             // Boxed: seldom needed, and large.
             None => match Box::pin(search.account(&worker)).await {
                 Ok(choice) => choice,
-                Err((nobody, _)) => return Err(failed.unwrap_or(nobody)),
+                Err((nobody, why)) => {
+                    life.nobody(why.considered);
+                    return Err(failed.unwrap_or(nobody));
+                }
             },
         };
         // Whoever answers in one piece answers when all is done: only a stream's first event can be waited for.

@@ -45,6 +45,7 @@ impl Permit {
             taken: i64::from(taken.unit.is_some()),
             lease_left: taken.lease_left,
             window_id: taken.window_id.to_string(),
+            ..types::LimitConsulted::default()
         };
         self.taken.iter().map(consulted).collect()
     }

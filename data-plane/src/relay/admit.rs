@@ -8,6 +8,7 @@ use std::{
 
 use dialects::{Dialect, Operation, error::Kind, peek::Peek};
 use limits::{Compiled, Meter, Permit};
+use proto::types::LimitConsulted;
 use smallvec::SmallVec;
 use snapshot::{Key, Life, Settings, UnknownPrice};
 
@@ -153,6 +154,19 @@ async fn queued(
 }
 
 fn refused(refusal: &limits::Refusal) -> Refusal {
+    told(refusal).by(LimitConsulted {
+        limit_id: refusal.limit_id.to_string(),
+        meter: refusal.meter.as_str().to_owned(),
+        amount: refusal.amount,
+        refused: true,
+        used: refusal.used,
+        leased: refusal.leased,
+        resets_in_ms: refusal.resets_in_ms.unwrap_or_default(),
+        ..LimitConsulted::default()
+    })
+}
+
+fn told(refusal: &limits::Refusal) -> Refusal {
     let wait = refusal.resets_in_ms.unwrap_or(refusal.retry_after_ms).max(1) as u64;
     if refusal.control_lost {
         let message = "this relay key has limits, and its budget cannot be asked for right now";
