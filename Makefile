@@ -1,5 +1,5 @@
 # What people and continuous integration call. Everything needs Rust; the rest is installed where it is missing.
-.PHONY: help run build test check e2e clients kill200 gen gen-check prices bench fuzz coverage release clean
+.PHONY: help run build test check e2e clients kill200 rolling contract-roll gen gen-check prices bench fuzz coverage release clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +32,13 @@ clients: build ## the official SDKs and Claude Code against the relay
 kill200: build ## G4 in full: 200 random kill -9
 	@.ci/install redis
 	E2E_KILLS=200 cargo test -p e2e --test e2e -- --nocapture --test-threads 1 g4_
+
+rolling: build ## G12 in full: a rolling restart under 500 streams (STREAMS=…)
+	@.ci/install redis haproxy
+	E2E_STREAMS=$(or $(STREAMS),500) cargo test -p e2e --test e2e -- --nocapture g12_
+
+contract-roll: ## pin the node contract of a release as the one before this one (FROM=v2.0.0; default: the last tag)
+	git show $(or $(FROM),$$(git describe --tags --abbrev=0)):proto/src/gen/descriptor.bin >tests/fixtures/contract/previous.bin
 
 gen: ## generate Rust from proto/
 	cargo run -q -p proto-gen -- proto proto/src/gen

@@ -21,7 +21,7 @@ use crate::{
     config::{Config, ListenConfig, MasterKeyError, OutboundConfig, StoreConfig},
     connector::NodeConnector,
     history::FleetHistory,
-    listen::{self, Ending, TlsError},
+    listen::{self, Ending, Peer, TlsError},
     ops::{Ops, Part},
     prober::Prober,
 };
@@ -179,12 +179,17 @@ impl App {
             ops: address(&ops),
         };
         let ending = &self.ending;
-        let peer = |extensions: &mut http::Extensions, peer| {
-            extensions.insert(api::Peer(peer));
+        let peer = |extensions: &mut http::Extensions, peer: &Peer| {
+            extensions.insert(api::Peer(peer.address));
+        };
+        let certified = |extensions: &mut http::Extensions, peer: &Peer| {
+            if let Some(name) = &peer.certified {
+                extensions.insert(fleet::Certified(name.clone()));
+            }
         };
         listen::serve("admin", control, control_tls, self.admin.clone(), peer, ending);
         if let Some((listener, tls)) = nodes {
-            listen::serve("nodes", listener, tls, self.fleet.services(), |_, _| {}, ending);
+            listen::serve("nodes", listener, tls, self.fleet.services(), certified, ending);
         }
         let parts = std::iter::once(self.condition()).chain(parts).collect();
         listen::serve("ops", ops, None, Ops::new(parts).service(), |_, _| {}, ending);
@@ -284,11 +289,11 @@ fn guard(config: &OutboundConfig, control: SocketAddr) -> Guard {
 }
 
 fn plain(listen: SocketAddr) -> ListenConfig {
-    ListenConfig { listen, tls: None, plaintext_anywhere: true }
+    ListenConfig { listen, tls: None, client_ca: None, plaintext_anywhere: true }
 }
 
 fn open(what: &'static str, config: &ListenConfig) -> Result<(TcpListener, Option<TlsAcceptor>), Error> {
-    let tls = config.tls.as_ref().map(listen::tls).transpose()?;
+    let tls = config.tls.as_ref().map(|files| listen::tls(files, config.client_ca.as_deref())).transpose()?;
     let listen = config.listen;
     let listener = listen::bind(listen).map_err(|source| Error::Listen { what, listen, source })?;
     Ok((listener, tls))

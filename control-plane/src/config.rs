@@ -64,6 +64,8 @@ pub struct ListenConfig {
     pub listen: SocketAddr,
     /// PEM files of certificate chain and private key; `None`: plaintext.
     pub tls: Option<TlsFiles>,
+    /// PEM file of the authorities whose client certificates are believed; `None`: none are asked for.
+    pub client_ca: Option<PathBuf>,
     /// Whether plaintext is served to other machines too.
     pub plaintext_anywhere: bool,
 }
@@ -112,6 +114,9 @@ pub enum Error {
     /// Only one of two files of a pair is set.
     #[error("--{0}-tls-certificate and --{0}-tls-key need each other")]
     HalfTls(&'static str),
+    /// Client certificates without TLS.
+    #[error("--node-client-ca needs --node-tls-certificate and --node-tls-key")]
+    ClientCaWithoutTls,
     /// Plaintext towards other machines.
     #[error(
         "--{listener}-listen {listen} is not loopback, where plaintext is refused: set --{listener}-tls-certificate \
@@ -157,7 +162,7 @@ impl Config {
             // Standalone has no such port, and so no such settings. Asked by what is there: clap's own question whether an
             // argument is known is answered truly in debug builds only.
             nodes: match matches.ids().any(|id| id.as_str() == "node-listen") {
-                true => Some(listener(matches, "node", "node-listen")?),
+                true => Some(node_listener(matches)?),
                 false => None,
             },
             ops_listen: required(matches, "ops-listen")?,
@@ -191,7 +196,16 @@ fn listener(
     if tls.is_none() && !plaintext_anywhere && !listen.ip().is_loopback() {
         return Err(Error::Plaintext { listener, listen });
     }
-    Ok(ListenConfig { listen, tls, plaintext_anywhere })
+    Ok(ListenConfig { listen, tls, client_ca: None, plaintext_anywhere })
+}
+
+fn node_listener(matches: &ArgMatches) -> Result<ListenConfig, Error> {
+    let plain = listener(matches, "node", "node-listen")?;
+    let client_ca = matches.get_one("node-client-ca").cloned();
+    if client_ca.is_some() && plain.tls.is_none() {
+        return Err(Error::ClientCaWithoutTls);
+    }
+    Ok(ListenConfig { client_ca, ..plain })
 }
 
 fn required<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, id: &'static str) -> Result<T, Error> {

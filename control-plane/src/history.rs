@@ -12,8 +12,8 @@ pub struct FleetHistory {
 
 #[async_trait]
 impl History for FleetHistory {
-    async fn trim_before(&self, keys: &[String], before_ms: i64) -> store::Result<u64> {
-        fleet::records::trim_before(&self.store, keys.iter().map(String::as_str), before_ms).await
+    async fn trim_before(&self, before_ms: i64) -> store::Result<u64> {
+        fleet::records::trim_before(&self.store, before_ms).await
     }
 
     async fn forget_key(&self, key_id: &str) -> store::Result<()> {

@@ -48,6 +48,15 @@ impl<S> Answers for S where
 {
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The first DNS name of its client certificate, which was verified; `None`: it showed none, or one without a name.
+    pub certified: Option<String>,
+}
+
 /// How listeners end.
 #[derive(Clone, Debug)]
 pub struct Ending {
@@ -93,7 +102,7 @@ pub fn serve<S: Answers>(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     service: S,
-    mark: fn(&mut http::Extensions, SocketAddr),
+    mark: fn(&mut http::Extensions, &Peer),
     ending: &Ending,
 ) {
     let ending = ending.clone();
@@ -104,7 +113,7 @@ pub fn serve<S: Answers>(
                 () = ending.draining.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            let (stream, peer) = match accepted {
+            let (stream, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(why) => {
                     // Out of descriptors: wait for some to be closed.
@@ -116,18 +125,31 @@ pub fn serve<S: Answers>(
             let _ = stream.set_nodelay(true);
             let (service, tls, each) = (service.clone(), tls.clone(), ending.clone());
             ending.tasks.spawn(name, async move {
-                let marked = move |extensions: &mut http::Extensions| mark(extensions, peer);
+                let marked = |certified: Option<String>| {
+                    let peer = Peer { address, certified };
+                    move |extensions: &mut http::Extensions| mark(extensions, &peer)
+                };
                 match tls {
-                    None => connection(stream, service, marked, each).await,
+                    None => connection(stream, service, marked(None), each).await,
                     Some(tls) => match tokio::time::timeout(HEAD, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => connection(stream, service, marked, each).await,
-                        Ok(Err(why)) => tracing::debug!(listener = name, %peer, %why, "no TLS handshake"),
-                        Err(_) => tracing::debug!(listener = name, %peer, "a TLS handshake took too long"),
+                        Ok(Ok(stream)) => {
+                            let marked = marked(certified(&stream));
+                            connection(stream, service, marked, each).await;
+                        }
+                        Ok(Err(why)) => tracing::debug!(listener = name, %address, %why, "no TLS handshake"),
+                        Err(_) => tracing::debug!(listener = name, %address, "a TLS handshake took too long"),
                     },
                 }
             });
         }
     });
+}
+
+/// The first DNS name of the client's certificate, which rustls has verified.
+fn certified<I>(stream: &tokio_rustls::server::TlsStream<I>) -> Option<String> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
+    certificate.valid_dns_names().next().map(str::to_owned)
 }
 
 /// Serves one connection until it ends.
@@ -176,7 +198,11 @@ pub async fn connection<I, S>(
 ///
 /// # Errors
 /// When a file cannot be read, or the two do not fit each other.
-pub fn tls(files: &crate::config::TlsFiles) -> Result<TlsAcceptor, TlsError> {
+pub fn tls(
+    files: &crate::config::TlsFiles,
+    client_ca: Option<&std::path::Path>,
+) -> Result<TlsAcceptor, TlsError> {
+    use rustls::server::WebPkiClientVerifier;
     use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
     let wrong = |path: &std::path::Path| {
         let path = path.display().to_string();
@@ -185,10 +211,20 @@ pub fn tls(files: &crate::config::TlsFiles) -> Result<TlsAcceptor, TlsError> {
     let chain = CertificateDer::pem_file_iter(&files.certificate).map_err(wrong(&files.certificate))?;
     let chain = chain.collect::<Result<Vec<_>, _>>().map_err(wrong(&files.certificate))?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(wrong(&files.key))?;
-    let mut config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(TlsError::Pair)?;
+    let builder = rustls::ServerConfig::builder();
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for root in CertificateDer::pem_file_iter(path).map_err(wrong(path))? {
+                roots.add(root.map_err(wrong(path))?).map_err(TlsError::Pair)?;
+            }
+            // Nodes may come with a join token instead.
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build();
+            builder.with_client_cert_verifier(verifier.map_err(TlsError::Authorities)?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Pair)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -204,6 +240,9 @@ pub enum TlsError {
         /// Why.
         why: String,
     },
+    /// The authorities of client certificates cannot be used.
+    #[error("authorities of client certificates: {0}")]
+    Authorities(rustls::server::VerifierBuilderError),
     /// Certificate and key do not make a server.
     #[error("TLS certificate and key: {0}")]
     Pair(rustls::Error),

@@ -33,7 +33,9 @@ use crate::{
         events::Events,
         leases,
         lives::Lives,
-        recovery, usage,
+        recovery,
+        refusals::Refusals,
+        usage,
     },
     relay::{
         authenticate::Throttle,
@@ -44,8 +46,10 @@ use crate::{
     server::{Door, Readiness, Server},
 };
 
+mod error;
 mod probe;
 
+pub use error::Error;
 use probe::NodeProbe;
 
 /// How long the last records may take on their way to the control plane before the process ends.
@@ -61,6 +65,10 @@ pub struct Setup {
     pub control: Target,
     /// With what it joins.
     pub join_token: SecretString,
+    /// How long streams may go on once the control plane has said that the membership has ended.
+    pub membership_grace: Duration,
+    /// Its id, where a certificate says it; none: one of its own, kept in its data directory.
+    pub node_id: Option<NodeId>,
     /// Its name for people.
     pub node_name: String,
     /// What seals the snapshot on disk; it does not live in the data directory.
@@ -69,39 +77,13 @@ pub struct Setup {
     pub administered_locally: bool,
 }
 
-/// Why a node cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file or folder.
-    #[error("{what} ({path}): {source}")]
-    File {
-        /// What it is for.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A port.
-    #[error("listening on {address}: {source}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The spool.
-    #[error("spool: {0}")]
-    Spool(#[from] spool::Error),
-    /// The way to the control plane.
-    #[error("control plane: {0}")]
-    Link(#[from] link::Error),
-    /// The way out.
-    #[error("upstream connections: {0}")]
-    Upstream(#[from] upstream::SetupError),
-    /// The system gives no random bytes.
-    #[error("random bytes: {0}")]
-    Random(getrandom::Error),
+/// Why a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was told to.
+    Asked,
+    /// Its membership has ended.
+    Revoked,
 }
 
 /// A node that serves.
@@ -117,6 +99,9 @@ pub struct App {
     server: Server,
     pumps: Tasks,
     drain_asked: CancellationToken,
+    membership_ended: CancellationToken,
+    membership_grace: Duration,
+    snapshot_path: PathBuf,
     // Written out when it is dropped, last of all.
     _log: AccessLog,
 }
@@ -127,9 +112,11 @@ impl App {
     /// # Errors
     /// See [`Error`].
     pub async fn build(setup: Setup) -> Result<Self, Error> {
-        let Setup { config, control, join_token, node_name, secret, administered_locally } = setup;
+        let Setup { config, control, join_token, membership_grace, node_id: certified, .. } = setup;
+        let (node_name, secret, administered_locally) =
+            (setup.node_name, setup.secret, setup.administered_locally);
         folder(&config.data_dir)?;
-        let id = node_id(&config.data_dir)?;
+        let id = certified.map_or_else(|| node_id(&config.data_dir), Ok)?;
         let lives_folder = config.data_dir.join("lives");
         let lives = Lives::begin(&lives_folder).map_err(file("lives of this node", &lives_folder))?;
         if lives.is_alone().map_err(file("lives of this node", &lives_folder))? {
@@ -143,12 +130,14 @@ impl App {
             .map_err(file("access log", &log_path))?;
         let spool = open_spool(&config, &id)?;
         let snapshot = Arc::new(Handle::new(&Registry));
-        let disk = config_pump::Disk { path: config.data_dir.join("snapshot"), secret: Arc::new(secret) };
+        let snapshot_path = config.data_dir.join("snapshot");
+        let disk = config_pump::Disk { path: snapshot_path.clone(), secret: Arc::new(secret) };
         config_pump::load(&snapshot, &disk);
         let version = proto::VERSION.to_owned();
         let epoch = lives.epoch().clone();
         let link =
             Link::new(&Identity { node: id.clone(), epoch, name: node_name, version, join_token }, &control)?;
+        let membership_ended = link.membership_ended();
         let parts = Parts { link, snapshot, spool, metrics, lives, readiness: Arc::default(), pumps };
         let node = parts.node(&config, id);
         let workers = config.server.workers.max(1);
@@ -171,6 +160,9 @@ impl App {
             server,
             pumps,
             drain_asked,
+            membership_ended,
+            membership_grace,
+            snapshot_path,
             _log: log,
         })
     }
@@ -191,16 +183,26 @@ impl App {
     }
 
     /// Serves until `shutdown` is done or the control plane asks for a drain, then drains: readiness off, accepting for
-    /// a while yet, streams to their end (bounded), the last records on their way.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+    /// a while yet, streams to their end (bounded), the last records on their way. A node whose membership has ended
+    /// does so within its grace, and keeps nothing from which it could relay.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Ending {
+        let mut ending = Ending::Asked;
         tokio::select! {
             () = shutdown => tracing::info!("told to end; draining"),
             () = self.drain_asked.cancelled() => tracing::info!("the control plane asks to drain"),
+            () = self.membership_ended.cancelled() => ending = Ending::Revoked,
+        }
+        let drain = &self.config.drain;
+        let (mut delay, mut timeout) = (drain.delay, drain.timeout);
+        if ending == Ending::Revoked {
+            tracing::error!(grace = ?self.membership_grace, "this node's membership has ended: it stops relaying");
+            delay = delay.min(self.membership_grace);
+            timeout = timeout.min(self.membership_grace - delay);
         }
         self.readiness.drain();
         self.feed.status_changed();
-        tokio::time::sleep(self.config.drain.delay).await;
-        self.server.drain(self.config.drain.timeout).await;
+        tokio::time::sleep(delay).await;
+        self.server.drain(timeout).await;
         if let Err(error) = self.spool.sync() {
             tracing::error!(%error, "the spool could not be synced");
         }
@@ -210,7 +212,14 @@ impl App {
         }
         self.pumps.drain(PUMPS).await;
         drop(self.lanes);
+        if ending == Ending::Revoked
+            && let Err(error) = std::fs::remove_file(&self.snapshot_path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, path = %self.snapshot_path.display(), "the snapshot could not be removed");
+        }
         tracing::info!(records_waiting = self.spool.lag(), "drained");
+        ending
     }
 }
 
@@ -237,6 +246,7 @@ impl Parts {
             events: Events::default(),
             bindings: Bindings::new(self.link.clone()),
             activation: Activation::new(Arc::clone(&self.snapshot)),
+            refusals: Refusals::default(),
             channel: self.link.channel(),
             budget: Budget::new(config.relay.body_budget),
             throttle: Throttle::default(),
@@ -292,13 +302,16 @@ impl Parts {
         let status = probe::status(self, address);
         let (link, tasks) = (self.link.clone(), &self.pumps);
         let snapshot = Arc::clone(&self.snapshot);
-        let config = config_pump::Config { snapshot, status, drain: drain.clone(), disk: Some(disk) };
+        let readiness = Arc::clone(&self.readiness);
+        let config =
+            config_pump::Config { snapshot, status, drain: drain.clone(), readiness, disk: Some(disk) };
         let feed = config_pump::start(config, link.clone(), tasks);
         leases::start(Arc::clone(&node.limits), Arc::clone(&self.lives), link.clone(), tasks);
         leases::follow_settings(Arc::clone(&node.limits), Arc::clone(&self.snapshot), &feed, tasks);
         usage::start(Arc::clone(&self.spool), link.clone(), tasks);
         recovery::start(Arc::clone(&self.spool), node.id.as_str().to_owned(), tasks);
         node.events.start(link.clone(), tasks);
+        node.refusals.start(link.clone(), tasks);
         node.activation.start(link, tasks);
         forget_accounts(node, &feed, tasks);
         let probe = Arc::new(NodeProbe::new(self, feed.clone()));

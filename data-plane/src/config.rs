@@ -121,8 +121,12 @@ pub struct ControlConfig {
     pub url: String,
     /// With what to join.
     pub join_token: SecretString,
+    /// How long streams may go on once the control plane has said that the membership has ended.
+    pub membership_grace: Duration,
     /// PEM file of the certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// PEM files of the certificate with which it proves itself, and of its private key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// Name for people.
     pub node_name: String,
     /// File with the secret that seals the snapshot on disk; none: it is derived from the join token.
@@ -138,6 +142,9 @@ pub enum Error {
     /// Only one of two files of a pair is set.
     #[error("--listen-tls-certificate and --listen-tls-key need each other")]
     HalfTls,
+    /// The same of the client certificate.
+    #[error("--client-certificate and --client-key need each other")]
+    HalfCertificate,
     /// A network is none.
     #[error("--{0}: {1:?} is no network such as 10.0.0.0/8")]
     Network(&'static str, String),
@@ -225,10 +232,17 @@ impl ControlConfig {
     /// # Errors
     /// A value that is missing.
     pub fn read(matches: &ArgMatches) -> Result<Self, Error> {
+        let file = |id: &str| matches.get_one::<PathBuf>(id).cloned();
         let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
         Ok(Self {
             url: required(matches, "control")?,
-            join_token: SecretString::from(required::<String>(matches, "join-token")?),
+            join_token: matches.get_one::<String>("join-token").cloned().unwrap_or_default().into(),
+            certificate: match (file("client-certificate"), file("client-key")) {
+                (Some(certificate), Some(key)) => Some((certificate, key)),
+                (None, None) => None,
+                _ => return Err(Error::HalfCertificate),
+            },
+            membership_grace: Duration::from_secs(required(matches, "membership-grace")?),
             ca_file: matches.get_one("control-ca-file").cloned(),
             node_name: matches.get_one::<String>("node-name").cloned().unwrap_or_else(host),
             secret_file: matches.get_one("node-secret-file").cloned(),

@@ -5,12 +5,12 @@ use std::{path::Path, process::ExitCode};
 use anyhow::Context as _;
 use clap::Command;
 use data_plane::{
-    app::{App, Setup},
+    app::{App, Ending, Setup},
     config::{self, Config, ControlConfig},
 };
 use link::Target;
 use process::{config::Parsed, logs, signals};
-use proto::rules::key_hash::Pepper;
+use proto::rules::{ids::NodeId, key_hash::Pepper};
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 fn main() -> ExitCode {
@@ -82,23 +82,33 @@ fn serve(parsed: &Parsed, matches: &clap::ArgMatches) -> anyhow::Result<()> {
     // Requests are served by threads of their own: this runtime only does what goes on beside them.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
+        let node_id =
+            control.certificate.as_ref().map(|(certificate, _)| certified(certificate)).transpose()?;
         let setup = Setup {
             administered_locally: is_local(&control.url),
             secret: node_secret(&control)?,
-            control: Target::Remote { url: control.url, authorities: control.ca_file },
+            control: Target::Remote {
+                url: control.url,
+                authorities: control.ca_file,
+                certificate: control.certificate,
+            },
+            node_id,
             join_token: control.join_token,
+            membership_grace: control.membership_grace,
             node_name: control.node_name,
             config,
         };
         let app = App::build(setup).await?;
         tracing::info!(listen = %app.address(), "relaying");
-        app.serve(async {
+        let ending = app.serve(async {
             if let Err(error) = signals::terminated().await {
                 tracing::error!(%error, "signals cannot be heard; ending");
             }
-        })
-        .await;
-        anyhow::Ok(())
+        });
+        match ending.await {
+            Ending::Asked => anyhow::Ok(()),
+            Ending::Revoked => anyhow::bail!("this node's membership has ended: it needs another join token"),
+        }
     })
 }
 
@@ -110,14 +120,25 @@ fn is_local(url: &str) -> bool {
     bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// What seals the snapshot on disk: a file's content, or a digest of the join token. Neither lives in the data directory.
+/// The node's id by its certificate: the first DNS name.
+fn certified(path: &Path) -> anyhow::Result<NodeId> {
+    use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+    let what = || format!("client certificate {}", path.display());
+    let der = CertificateDer::from_pem_file(path).with_context(what)?;
+    let certificate = webpki::EndEntityCert::try_from(&der).with_context(what)?;
+    let name = certificate.valid_dns_names().next();
+    name.map(NodeId::new).with_context(|| format!("{} has no DNS name to be this node's id", what()))
+}
+
+/// What seals the snapshot on disk: a file's content, or a digest of what the node proves itself with. None of them lives
+/// in the data directory.
 fn node_secret(control: &ControlConfig) -> anyhow::Result<SecretSlice<u8>> {
-    let secret = match &control.secret_file {
-        Some(path) => read_secret(path)?,
-        None => {
-            let token = control.join_token.expose_secret().trim();
-            Pepper::new(token.as_bytes()).digest(b"crs node secret, version 1").0.to_vec()
-        }
+    let derived = |from: &[u8]| Pepper::new(from).digest(b"crs node secret, version 1").0.to_vec();
+    let token = control.join_token.expose_secret().trim();
+    let secret = match (&control.secret_file, &control.certificate) {
+        (Some(path), _) => read_secret(path)?,
+        (None, Some((_, key))) if token.is_empty() => derived(&read_secret(key)?),
+        (None, _) => derived(token.as_bytes()),
     };
     Ok(SecretSlice::from(secret))
 }

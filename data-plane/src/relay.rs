@@ -146,7 +146,8 @@ async fn attempts(
             // Boxed: seldom needed, and large.
             None => match Box::pin(search.account(&worker)).await {
                 Ok(choice) => choice,
-                Err((nobody, _)) => {
+                Err((nobody, why)) => {
+                    life.nobody(why.considered);
                     return Err(failed.map_or(nobody.clone(), |failed| failed.or_sooner(&nobody)));
                 }
             },

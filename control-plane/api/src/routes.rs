@@ -46,9 +46,9 @@ pub(crate) async fn build(parts: Parts, health: &HealthReporter) -> Routes {
     let groups = GroupServiceServer::new(Groups::new(records()));
     let accounts = AccountServiceServer::new(Accounts::new(records(), prober));
     let stats = StatsServiceServer::new(Stats::new(records(), fleet.clone()));
-    let nodes = NodeAdminServiceServer::new(NodeAdmin::new(records(), fleet));
+    let nodes = NodeAdminServiceServer::new(NodeAdmin::new(records(), fleet.clone()));
     let settings = SettingsServiceServer::new(SettingsDesk::new(records()));
-    let requests = RequestServiceServer::new(Requests::new(records()));
+    let requests = RequestServiceServer::new(Requests::new(records(), fleet));
     let audit = AuditServiceServer::new(Audit::new(records()));
     let platforms = PlatformServiceServer::new(Platforms);
     let routes = Routes::new(auth.max_decoding_message_size(STRANGERS_BODY.min(max_body)))

@@ -22,6 +22,10 @@ pub struct Node {
     pub created_at_ms: i64,
     /// Whether an operator asked it to drain; ends with that process of it.
     pub drain_requested: bool,
+    /// Whether it stays up when it has drained, until it is resumed.
+    pub drain_stays: bool,
+    /// With what it joined: `token:<id>`, `certificate` or `process`.
+    pub identity: String,
 }
 
 impl Record for Node {

@@ -40,7 +40,11 @@ pub struct Token {
     pub expires_at_ms: Option<i64>,
 }
 
-/// A token with which nodes join.
+/// How long a join token is kept after its end, milliseconds: so long its nodes are told that it has ended, where an
+/// unknown one is only refused.
+const TOLD_MS: i64 = 30 * 86_400_000;
+
+/// A token with which nodes join. It is a node's standing identity: when it ends, its nodes are out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JoinToken {
     /// Id (UUID).
@@ -54,6 +58,12 @@ pub struct JoinToken {
     /// When it ends, Unix milliseconds.
     #[serde(default)]
     pub expires_at_ms: Option<i64>,
+    /// The one node name that may use it; empty: any.
+    #[serde(default)]
+    pub node_name: String,
+    /// When it was revoked, Unix milliseconds.
+    #[serde(default)]
+    pub revoked_at_ms: Option<i64>,
 }
 
 impl Token {
@@ -87,6 +97,7 @@ impl JoinToken {
     /// When the system gives no randomness.
     pub fn mint(
         name: String,
+        node_name: String,
         expires_at_ms: Option<i64>,
         now_ms: i64,
     ) -> Result<(Self, Minted), NoRandomness> {
@@ -97,6 +108,8 @@ impl JoinToken {
             digest: minted.digest.clone(),
             created_at_ms: now_ms,
             expires_at_ms,
+            node_name,
+            revoked_at_ms: None,
         };
         Ok((token, minted))
     }
@@ -106,9 +119,14 @@ impl JoinToken {
         secret::minted_id(JOIN_PREFIX, text)
     }
 
-    /// Whether a presented text is this token and it holds at a time. Takes the same time whatever differs.
-    pub fn accepts(&self, text: &str, now_ms: i64) -> bool {
-        secret::same(&secret::digest(text), &self.digest) && self.expires_at_ms.is_none_or(|end| end > now_ms)
+    /// Whether a presented text is this token, holding or ended. Takes the same time whatever differs.
+    pub fn is(&self, text: &str) -> bool {
+        secret::same(&secret::digest(text), &self.digest)
+    }
+
+    /// Whether it has ended at a time: was revoked, or has expired.
+    pub fn has_ended(&self, now_ms: i64) -> bool {
+        self.revoked_at_ms.is_some() || self.expires_at_ms.is_some_and(|end| end <= now_ms)
     }
 
     /// On the wire.
@@ -118,6 +136,8 @@ impl JoinToken {
             name: self.name.clone(),
             created_at: Some(time::to_wire(self.created_at_ms)),
             expires_at: self.expires_at_ms.map(time::to_wire),
+            node_name: self.node_name.clone(),
+            revoked_at: self.revoked_at_ms.map(time::to_wire),
         }
     }
 }
@@ -162,7 +182,7 @@ impl Record for JoinToken {
     }
 
     fn expires_at_ms(&self) -> Option<i64> {
-        self.expires_at_ms
+        [self.expires_at_ms, self.revoked_at_ms].into_iter().flatten().min().map(|end| end + TOLD_MS)
     }
 
     fn audit_view(&self) -> serde_json::Value {

@@ -6,8 +6,8 @@ use domain::Node;
 use futures_util::{Stream, StreamExt as _, stream};
 use process::{clock, tasks::Tasks};
 use proto::node::{
-    ConfigAck, Drain, Revision, WatchRequest, WatchResponse, config_service_server::ConfigService,
-    watch_request::Message as Said, watch_response::Message,
+    ConfigAck, Drain, NodeStatus, Resume, Revision, WatchRequest, WatchResponse,
+    config_service_server::ConfigService, watch_request::Message as Said, watch_response::Message,
 };
 use store::View;
 use tonic::{Request, Response, Status, Streaming};
@@ -57,7 +57,7 @@ impl ConfigService for Config {
             registry.disconnected(&node).await;
             tracing::info!(node, "node disconnected");
         });
-        let messages = stream::select((self.open)(start.held), drains(self.view.clone(), &caller));
+        let messages = stream::select((self.open)(start.held), drains(self.view.clone(), &caller, &status));
         Ok(Response::new(until_cut(messages.map(Ok), caller.cut)))
     }
 }
@@ -82,21 +82,53 @@ fn tell_refusals(node: &str, ack: &ConfigAck) {
     }
 }
 
-/// Says once that the node shall drain, when an operator asked for it.
-fn drains(view: View, caller: &Caller) -> impl Stream<Item = WatchResponse> + Send + use<> {
-    let node = caller.node.clone();
-    stream::once(async move {
-        let mut revisions = view.watch();
-        loop {
-            let asked = view.get::<Node>(&node).is_some_and(|node| node.value.drain_requested);
-            if asked {
-                return WatchResponse { message: Some(Message::Drain(Drain {})) };
-            }
-            if revisions.changed().await.is_err() {
-                std::future::pending::<()>().await;
+/// Says that the node shall drain when an operator asked for it, and that it shall resume when that is over. What was
+/// asked of an earlier process of it, which this replica may not know to be over yet, is not asked of this one.
+fn drains(
+    view: View,
+    caller: &Caller,
+    status: &NodeStatus,
+) -> impl Stream<Item = WatchResponse> + Send + use<> {
+    let (node, started_at_ms) = (caller.node.clone(), status.started_at_ms);
+    let said = if status.draining { Asked::Hold } else { Asked::Nothing };
+    stream::unfold(said, move |said| {
+        let (view, node) = (view.clone(), node.clone());
+        async move {
+            let mut revisions = view.watch();
+            loop {
+                let held = view.get::<Node>(&node).filter(|node| node.value.started_at_ms == started_at_ms);
+                let asked = held.map_or(Asked::Nothing, |node| Asked::of(&node.value));
+                if asked != said {
+                    let message = match asked {
+                        Asked::Nothing => Message::Resume(Resume {}),
+                        Asked::Hold => Message::Drain(Drain { stay: true }),
+                        Asked::End => Message::Drain(Drain { stay: false }),
+                    };
+                    return Some((WatchResponse { message: Some(message) }, asked));
+                }
+                if revisions.changed().await.is_err() {
+                    // The feed goes on without this: its end is not for it to say.
+                    std::future::pending::<()>().await;
+                }
             }
         }
     })
-    // The feed goes on after a drain was said.
-    .chain(stream::pending())
+}
+
+/// What an operator wants of a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Hold,
+    End,
+}
+
+impl Asked {
+    fn of(node: &Node) -> Self {
+        match (node.drain_requested, node.drain_stays) {
+            (false, _) => Self::Nothing,
+            (true, true) => Self::Hold,
+            (true, false) => Self::End,
+        }
+    }
 }

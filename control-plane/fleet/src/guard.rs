@@ -1,11 +1,12 @@
-//! Who may call the node services: nodes with a join token that holds, and the node of this very process. The one place
-//! that reads a node's metadata.
+//! Who may call the node services: nodes with a join token that holds, nodes with a verified certificate, and the node of
+//! this very process. The one place that reads a node's metadata.
 
 use std::{collections::HashMap, sync::Arc};
 
 use domain::JoinToken;
 use parking_lot::Mutex;
 use process::{clock, tasks::Tasks};
+use proto::rules::membership;
 use store::{Store, View};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, metadata::MetadataMap};
@@ -16,6 +17,11 @@ const SWEEP: std::time::Duration = std::time::Duration::from_secs(5);
 /// Mark on requests that came from this very process: put there by the in-process transport, never read from outside.
 #[derive(Clone, Copy, Debug)]
 pub struct Internal;
+
+/// Mark on requests over a connection whose client certificate was verified: the name that it certifies. Put there by
+/// the listener, never read from outside.
+#[derive(Clone, Debug)]
+pub struct Certified(pub String);
 
 /// A node, as it says who it is.
 #[derive(Clone, Debug)]
@@ -28,6 +34,8 @@ pub struct Caller {
     pub name: String,
     /// Release.
     pub version: String,
+    /// With what it proved itself: `token:<id>`, `certificate` or `process`.
+    pub identity: String,
     /// Cancelled when its join token ends, and when this process stops.
     pub cut: CancellationToken,
 }
@@ -62,17 +70,29 @@ impl Guard {
     /// Who calls.
     pub(crate) async fn admit<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         let metadata = request.metadata();
-        let cut = if request.extensions().get::<Internal>().is_some() {
-            self.stopping.child_token()
-        } else {
-            self.check(metadata).await?
-        };
-        let caller = Caller {
+        let mut caller = Caller {
             node: word(metadata, "crs-node-id")?,
             epoch: word(metadata, "crs-node-epoch")?,
             name: text(metadata, "crs-node-name").unwrap_or_default().chars().take(100).collect(),
             version: text(metadata, "crs-version").unwrap_or_default().chars().take(40).collect(),
-            cut,
+            identity: "process".to_owned(),
+            cut: CancellationToken::new(),
+        };
+        let certified = request.extensions().get::<Certified>();
+        (caller.identity, caller.cut) = match certified {
+            _ if request.extensions().get::<Internal>().is_some() => {
+                (caller.identity, self.stopping.child_token())
+            }
+            Some(Certified(name)) if *name == caller.node => {
+                ("certificate".to_owned(), self.stopping.child_token())
+            }
+            Some(Certified(name)) => {
+                return Err(Status::permission_denied(format!(
+                    "this certificate is for the node `{name}`, not for `{}`",
+                    caller.node
+                )));
+            }
+            None => self.check(metadata, &caller).await?,
         };
         let major = |version: &str| version.split('.').next().map(str::to_owned);
         if !caller.version.is_empty() && major(&caller.version) != major(proto::VERSION) {
@@ -85,7 +105,12 @@ impl Guard {
         Ok(caller)
     }
 
-    async fn check(&self, metadata: &MetadataMap) -> Result<CancellationToken, Status> {
+    /// By its join token: the identity, and what cuts its streams.
+    async fn check(
+        &self,
+        metadata: &MetadataMap,
+        caller: &Caller,
+    ) -> Result<(String, CancellationToken), Status> {
         let refused = || Status::unauthenticated("no join token that holds");
         let header = text(metadata, "authorization").ok_or_else(refused)?;
         let secret = header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("bearer "));
@@ -99,10 +124,20 @@ impl Guard {
                 found.map_err(crate::unavailable)?.map(|token| token.value)
             }
         };
-        let token = known.filter(|token| token.accepts(secret, clock::unix_ms())).ok_or_else(refused)?;
+        let token = known.filter(|token| token.is(secret)).ok_or_else(refused)?;
+        if token.has_ended(clock::unix_ms()) {
+            return Err(ended(&token, caller));
+        }
+        if !token.node_name.is_empty() && token.node_name != caller.name {
+            return Err(Status::permission_denied(format!(
+                "this join token is for the node named `{}`, not for `{}`",
+                token.node_name, caller.name
+            )));
+        }
+        let identity = format!("token:{}", token.id);
         let mut live = self.live.lock();
         let cut = live.entry(token.id).or_insert_with(|| self.stopping.child_token());
-        Ok(cut.child_token())
+        Ok((identity, cut.child_token()))
     }
 
     /// Cuts the streams of tokens that were deleted or have ended.
@@ -117,11 +152,10 @@ impl Guard {
             }
             let now = clock::unix_ms();
             self.live.lock().retain(|id, cut| {
-                let ends = self.view.get::<JoinToken>(id).map(|token| token.value.expires_at_ms);
-                let holds = match ends {
-                    Some(end) => {
+                let holds = match self.view.get::<JoinToken>(id) {
+                    Some(token) => {
                         seen.insert(id.clone());
-                        end.is_none_or(|end| end > now)
+                        !token.value.has_ended(now)
                     }
                     // One that this replica has not seen yet is not one that is gone.
                     None => !seen.remove(id),
@@ -134,6 +168,17 @@ impl Guard {
             });
         }
     }
+}
+
+/// Tells a node that its membership has ended, with the proof by which it believes it.
+fn ended(token: &JoinToken, caller: &Caller) -> Status {
+    let why = if token.revoked_at_ms.is_some() { "was revoked" } else { "has expired" };
+    let mut status = Status::permission_denied(format!("this node is out: its join token {why}"));
+    let proof = membership::proof(&token.digest, &caller.node, &caller.epoch);
+    if let Ok(proof) = proof.parse() {
+        status.metadata_mut().insert(membership::METADATA, proof);
+    }
+    status
 }
 
 fn text<'m>(metadata: &'m MetadataMap, name: &str) -> Option<&'m str> {

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use domain::{Settings, settings};
@@ -15,7 +18,11 @@ use proto::{
 };
 use store::{Applied, Apply, LogEntry, Store, View};
 
-use crate::{counters, records};
+use crate::{
+    counters,
+    records::{self, Entries},
+    tail::Tails,
+};
 
 /// Records applied in one step of the store.
 const STEP: usize = 200;
@@ -24,6 +31,7 @@ const STEP: usize = 200;
 pub(crate) struct Ingest {
     store: Store,
     view: View,
+    tails: Arc<Tails>,
     /// Records applied by this process.
     pub(crate) applied: AtomicU64,
     /// Records put aside by this process.
@@ -34,9 +42,9 @@ pub(crate) struct Ingest {
 type Run<'b> = &'b [&'b SpooledRecord];
 
 impl Ingest {
-    pub(crate) fn new(store: &Store, view: &View) -> Self {
+    pub(crate) fn new(store: &Store, view: &View, tails: Arc<Tails>) -> Self {
         let (applied, dead) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { store: store.clone(), view: view.clone(), applied, dead }
+        Self { store: store.clone(), view: view.clone(), tails, applied, dead }
     }
 
     /// Applies a batch: how far its source now is, in each partition that it touches.
@@ -89,9 +97,11 @@ impl Ingest {
     }
 
     async fn apply(&self, epoch: &str, partition: u32, run: Run<'_>) -> store::Result<Applied> {
-        let (apply, dead) = self.counted(epoch, partition, run);
+        let (apply, counted) = self.counted(epoch, partition, run);
+        let dead = (run.len() - counted.len()) as u64;
         match self.store.apply(apply).await {
             Ok(Applied::Done) => {
+                self.tails.seen(counted.iter());
                 self.applied.fetch_add(run.len() as u64 - dead, Ordering::Relaxed);
                 self.dead.fetch_add(dead, Ordering::Relaxed);
                 Ok(Applied::Done)
@@ -116,29 +126,28 @@ impl Ingest {
         }
     }
 
-    /// What a run counts, and how many of its records were put aside.
-    fn counted(&self, epoch: &str, partition: u32, run: Run<'_>) -> (Apply, u64) {
+    /// What a run counts, and the records that it counts: the others were put aside.
+    fn counted(&self, epoch: &str, partition: u32, run: Run<'_>) -> (Apply, Vec<UsageRecord>) {
         let settings = self.view.get::<Settings>(settings::ID);
         let settings = settings.map_or_else(Settings::default, |held| held.value.clone());
         let (zone, retention) = (settings.zone(), retention(&settings));
         let now_ms = self.store.now_ms();
         let mut apply = empty(epoch, partition, run, now_ms);
         let mut tally = counters::Tally::new(&zone, &retention, now_ms);
-        let mut dead = 0;
+        let (mut entries, mut counted) = (Entries::default(), Vec::with_capacity(run.len()));
         for spooled in run {
             match read(spooled) {
                 Ok(record) => {
                     tally.count(&record);
-                    apply.entries.extend(records::entries(&record, &spooled.record, now_ms));
+                    entries.add(&record, &spooled.record, now_ms);
+                    counted.push(record);
                 }
-                Err(why) => {
-                    apply.entries.push(put_aside(epoch, spooled, why, now_ms));
-                    dead += 1;
-                }
+                Err(why) => apply.entries.push(put_aside(epoch, spooled, why, now_ms)),
             }
         }
         tally.write(&mut apply);
-        (apply, dead)
+        apply.entries.extend(entries.into_entries());
+        (apply, counted)
     }
 }
 

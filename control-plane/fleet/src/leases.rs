@@ -143,7 +143,7 @@ impl Leases {
     }
 
     /// An epoch of the asking node has ended for good.
-    async fn end(&self, holder: &Holder, epoch: &str) -> store::Result<()> {
+    pub(crate) async fn end(&self, holder: &Holder, epoch: &str) -> store::Result<()> {
         for meter in index::meters_of(&self.store, epoch).await? {
             if let Some(policy) = self.policy(&meter).await? {
                 let (node, ended) = (holder.node.clone(), epoch.to_owned());
@@ -162,7 +162,7 @@ impl Leases {
         Ok(())
     }
 
-    async fn step<T, F>(&self, meter: &str, policy: Policy, run: F) -> store::Result<T>
+    pub(crate) async fn step<T, F>(&self, meter: &str, policy: Policy, run: F) -> store::Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Row, Moment, &Policy) -> T + Send + Sync + 'static,
@@ -176,7 +176,7 @@ impl Leases {
         self.store.meter(meter, step).await
     }
 
-    async fn tell(&self, meter: &str, outcome: &Outcome) {
+    pub(crate) async fn tell(&self, meter: &str, outcome: &Outcome) {
         let reclaims = outcome.reclaims.iter().map(|reclaim| (reclaim.epoch.as_str(), reclaim.amount));
         let hints = outcome.hints.iter().map(|hint| hint.epoch.as_str());
         let post = Post::new(meter, reclaims, hints);
@@ -186,7 +186,7 @@ impl Leases {
     }
 
     /// The limit of a meter as it is now; `None`: there is none such.
-    async fn policy(&self, meter: &str) -> store::Result<Option<Policy>> {
+    pub(crate) async fn policy(&self, meter: &str) -> store::Result<Option<Policy>> {
         let id = MeterId::from(meter);
         let Some((owner, limit)) = id.parts() else { return Ok(None) };
         let settings = self.view.get::<Settings>(settings::ID);

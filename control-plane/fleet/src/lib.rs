@@ -18,14 +18,18 @@ mod quota_service;
 mod registry;
 mod session_service;
 mod streams;
+mod tail;
 mod usage_service;
 mod verdicts;
+mod write_off;
 
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use domain::Node;
+use futures_util::Stream;
 use process::{clock, tasks::Tasks};
 use proto::{
     admin,
@@ -35,14 +39,15 @@ use proto::{
         session_service_server::SessionServiceServer, usage_service_server::UsageServiceServer,
     },
 };
-use store::{Store, View};
+use store::{Author, Store, Versioned, View};
 use tokio::sync::watch;
 use tonic::{Status, service::Routes};
 
 pub use config_service::OpenFeed;
-pub use guard::{Caller, Internal};
+pub use guard::{Caller, Certified, Internal};
 pub use leases::{ACCOUNT_LIMIT, LONGEST_STREAM_MS, TTL_MS};
 pub use registry::{SILENT_AFTER_MS, forget_silent, revision_text};
+pub use write_off::WrittenOff;
 
 /// Largest message of a node, bytes.
 const MAX_MESSAGE: usize = 16 << 20;
@@ -63,6 +68,7 @@ struct Inner {
     registry: Arc<registry::Registry>,
     leases: Arc<leases::Leases>,
     ingest: Arc<ingest::Ingest>,
+    tails: Arc<tail::Tails>,
     identity: watch::Receiver<String>,
     tasks: Tasks,
 }
@@ -92,6 +98,7 @@ impl Fleet {
         tasks: &Tasks,
     ) -> store::Result<Self> {
         let identity = watch_identity(store, tasks).await?;
+        let tails = tail::Tails::start(store, replica.clone(), tasks);
         let pushes = leases::Pushes::start(store, replica, tasks);
         let inner = Inner {
             store: store.clone(),
@@ -100,7 +107,8 @@ impl Fleet {
             guard: guard::Guard::start(store, view, tasks),
             registry: registry::Registry::start(store, view, tasks),
             leases: Arc::new(leases::Leases::new(store, view, pushes)),
-            ingest: Arc::new(ingest::Ingest::new(store, view)),
+            ingest: Arc::new(ingest::Ingest::new(store, view, Arc::clone(&tails))),
+            tails,
             identity,
             tasks: tasks.clone(),
         };
@@ -129,6 +137,8 @@ impl Fleet {
             guard: guard(),
             store: store(),
             ingest: Arc::clone(&inner.ingest),
+            refusals: records::Refusals::new(&inner.store),
+            tails: Arc::clone(&inner.tails),
             identity: inner.identity.clone(),
             tasks: inner.tasks.clone(),
         };
@@ -149,6 +159,31 @@ impl Fleet {
     /// The store's.
     pub async fn nodes(&self) -> store::Result<Vec<admin::Node>> {
         self.inner.registry.list(clock::unix_ms()).await
+    }
+
+    /// Gives up a node that is gone for good; `None`: it is still heard, and was left alone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn write_off(
+        &self,
+        node: &Versioned<Node>,
+        author: Author,
+    ) -> store::Result<Option<WrittenOff>> {
+        let inner = &self.inner;
+        let condition = inner.registry.condition(&node.value.id).await?;
+        if condition.last_seen_ms + SILENT_AFTER_MS >= clock::unix_ms() {
+            return Ok(None);
+        }
+        write_off::write_off(&inner.store, &inner.leases, node, author).await.map(Some)
+    }
+
+    /// Records of requests as they arrive from now on, from all nodes; ends after 15 minutes or with this process.
+    pub fn tail(
+        &self,
+        filter: records::Filter,
+    ) -> impl Stream<Item = Result<admin::TailRequestsResponse, Status>> + Send + use<> {
+        self.inner.tails.watch(filter, self.inner.tasks.stopping())
     }
 
     /// Figures for metrics.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use process::{clock, tasks::Tasks};
 use proto::{admin, node};
 use serde::{Deserialize, Serialize};
-use store::{Author, Change, Expect, Store, View};
+use store::{Author, Change, Expect, Revision, Store, View};
 
 use crate::guard::Caller;
 
@@ -112,6 +112,8 @@ impl Registry {
             started_at_ms: status.started_at_ms,
             created_at_ms: before.as_ref().map_or(now_ms, |held| held.created_at_ms),
             drain_requested: same_process && before.as_ref().is_some_and(|held| held.drain_requested),
+            drain_stays: same_process && before.as_ref().is_some_and(|held| held.drain_stays),
+            identity: caller.identity.clone(),
         };
         if before.as_ref() == Some(&record) {
             return Ok(());
@@ -160,11 +162,16 @@ impl Registry {
     pub(crate) async fn list(&self, now_ms: i64) -> store::Result<Vec<admin::Node>> {
         let records: Vec<Node> = self.view.all::<Node>().iter().map(|node| node.value.clone()).collect();
         let conditions = try_join_all(records.iter().map(|record| self.condition(&record.id))).await?;
-        Ok(records.iter().zip(&conditions).map(|(record, held)| to_wire(record, held, now_ms)).collect())
+        let current = self.view.revision();
+        Ok(records
+            .iter()
+            .zip(&conditions)
+            .map(|(record, held)| to_wire(record, held, &current, now_ms))
+            .collect())
     }
 
     /// How a node is, as any replica last heard.
-    async fn condition(&self, node: &str) -> store::Result<Condition> {
+    pub(crate) async fn condition(&self, node: &str) -> store::Result<Condition> {
         let stored = self
             .store
             .meter(&cell(node), |row: &mut Option<Condition>, _| row.clone().unwrap_or_default())
@@ -238,17 +245,29 @@ pub async fn forget_silent(store: &Store, before_ms: i64, author: &Author) -> st
             Err(store::Error::Conflict { .. }) => continue,
             done => done?,
         };
-        store.forget_meter(&cell(&id)).await?;
+        forget_condition(store, &id).await?;
         forgotten.push(id);
     }
     Ok(forgotten)
+}
+
+/// Forgets how a node was.
+pub(crate) async fn forget_condition(store: &Store, node: &str) -> store::Result<()> {
+    store.forget_meter(&cell(node)).await
 }
 
 fn cell(node: &str) -> String {
     format!("node:{node}")
 }
 
-fn to_wire(record: &Node, condition: &Condition, now_ms: i64) -> admin::Node {
+/// Changes between a revision as text and the current one; -1: they cannot be compared.
+fn lag(applied: &str, current: &Revision) -> i64 {
+    let number = applied.rsplit_once(':').filter(|(incarnation, _)| *incarnation == &*current.incarnation);
+    let number = number.and_then(|(_, number)| number.parse::<u64>().ok());
+    number.map_or(-1, |number| i64::try_from(current.number.saturating_sub(number)).unwrap_or(i64::MAX))
+}
+
+fn to_wire(record: &Node, condition: &Condition, current: &Revision, now_ms: i64) -> admin::Node {
     let time = |ms: i64| (ms > 0).then(|| domain::time::to_wire(ms));
     let state = if condition.last_seen_ms + SILENT_AFTER_MS < now_ms {
         "silent"
@@ -272,5 +291,7 @@ fn to_wire(record: &Node, condition: &Condition, now_ms: i64) -> admin::Node {
         spool_bytes: condition.spool_bytes,
         listen_address: record.listen_address.clone(),
         memory_bytes: condition.memory_bytes,
+        revision_lag: lag(&condition.applied_revision, current),
+        identity: record.identity.clone(),
     }
 }

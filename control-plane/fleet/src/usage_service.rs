@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use process::tasks::Tasks;
 use proto::node::{
-    Batch, Marker, MarkerQuery, ReportRequest, ReportResponse, report_request::Message,
-    usage_service_server::UsageService,
+    Batch, Marker, MarkerQuery, ReportRefusedRequest, ReportRefusedResponse, ReportRequest, ReportResponse,
+    report_request::Message, usage_service_server::UsageService,
 };
 use store::Store;
 use tokio::sync::{mpsc, watch};
@@ -14,7 +14,9 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     guard::Guard,
     ingest::Ingest,
+    records::Refusals,
     streams::{Answers, from_task},
+    tail::Tails,
 };
 
 /// Waits between tries while the store is away; then the stream ends, and the node comes again.
@@ -27,6 +29,8 @@ pub(crate) struct Usage {
     pub(crate) guard: Arc<Guard>,
     pub(crate) store: Store,
     pub(crate) ingest: Arc<Ingest>,
+    pub(crate) refusals: Refusals,
+    pub(crate) tails: Arc<Tails>,
     pub(crate) identity: watch::Receiver<String>,
     pub(crate) tasks: Tasks,
 }
@@ -55,6 +59,17 @@ impl UsageService for Usage {
             }
         });
         Ok(Response::new(from_task(receiver, caller.cut)))
+    }
+
+    async fn report_refused(
+        &self,
+        request: Request<ReportRefusedRequest>,
+    ) -> Result<Response<ReportRefusedResponse>, Status> {
+        let caller = self.guard.admit(&request).await?;
+        let ReportRefusedRequest { number, records } = request.into_inner();
+        let kept = self.refusals.keep(&caller.node, &caller.epoch, number, &records).await;
+        self.tails.seen(kept.map_err(crate::unavailable)?.iter());
+        Ok(Response::new(ReportRefusedResponse {}))
     }
 }
 

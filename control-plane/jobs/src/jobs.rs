@@ -20,8 +20,8 @@ const DAY_MS: i64 = 86_400_000;
 /// What the fleet lays out in the store, as far as jobs must clear it away.
 #[async_trait]
 pub trait History: Send + Sync + 'static {
-    /// Removes request records from before a time (Unix milliseconds), the logs of `keys` included; how many.
-    async fn trim_before(&self, keys: &[String], before_ms: i64) -> store::Result<u64>;
+    /// Removes request records from before a time (Unix milliseconds), and what lists them; how many.
+    async fn trim_before(&self, before_ms: i64) -> store::Result<u64>;
     /// Forgets what a purged key left behind.
     async fn forget_key(&self, key_id: &str) -> store::Result<()>;
     /// Forgets nodes that have been silent since before a time (Unix milliseconds); how many.

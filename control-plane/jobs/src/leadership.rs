@@ -10,9 +10,9 @@ use tokio::sync::watch;
 pub const ROLE: &str = "jobs";
 
 /// A leader that was not heard for so long is replaced, milliseconds.
-const TTL_MS: i64 = 15_000;
+const TTL_MS: i64 = 6_000;
 /// How often the lease is asked for or renewed.
-const EVERY: Duration = Duration::from_secs(4);
+const EVERY: Duration = Duration::from_secs(2);
 
 /// The fencing number while this replica leads.
 pub(crate) type Led = watch::Receiver<Option<u64>>;
@@ -34,7 +34,7 @@ pub(crate) fn seek(store: &Store, holder: Arc<str>, tasks: &Tasks) -> Led {
             tell.send_if_modified(|led| {
                 let changed = *led != fence;
                 if changed {
-                    tracing::info!(leads = fence.is_some(), "leadership of the jobs");
+                    tracing::info!(leads = fence.is_some(), fence, "leadership of the jobs");
                 }
                 *led = fence;
                 changed

@@ -11,8 +11,8 @@ pub fn arguments() -> Vec<Arg> {
 }
 
 /// The settings of the port for nodes, which standalone has none of.
-pub const NODE_ARGUMENTS: [&str; 4] =
-    ["node-listen", "node-tls-certificate", "node-tls-key", "node-plaintext"];
+pub const NODE_ARGUMENTS: [&str; 5] =
+    ["node-listen", "node-tls-certificate", "node-tls-key", "node-client-ca", "node-plaintext"];
 
 fn general() -> Vec<Arg> {
     vec![
@@ -71,6 +71,10 @@ fn nodes() -> Vec<Arg> {
         address("node-listen", "127.0.0.1:4001").env("CRS_NODE_LISTEN").help("Data-plane nodes"),
         path("node-tls-certificate").env("CRS_NODE_TLS_CERTIFICATE").help(CERTIFICATE),
         path("node-tls-key").env("CRS_NODE_TLS_KEY").help(KEY),
+        path("node-client-ca").env("CRS_NODE_CLIENT_CA").help(
+            "PEM file of the authorities whose client certificates let nodes in without a join token; \
+             a certificate's first DNS name is the node's id",
+        ),
         flag("node-plaintext").env("CRS_NODE_PLAINTEXT").help(PLAINTEXT),
     ]
 }

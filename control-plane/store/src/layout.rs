@@ -16,6 +16,11 @@ pub(crate) fn position(at_ms: i64, id: &str) -> String {
     position
 }
 
+/// The place before which lies all that happened before a time: reading from it backwards skips what is newer.
+pub fn log_position(at_ms: i64) -> String {
+    position(at_ms, "")
+}
+
 /// The first part of a place: 14 digits.
 pub(crate) fn time_of(at_ms: i64) -> String {
     let mut time = String::with_capacity(15);

@@ -35,6 +35,7 @@ pub use self::{
         Applied, Apply, Bound, Event, Expect, Identity, Kv, LogEntry, LogItem, MarkerAt, Moment, Revision,
         Row, RowChange, Status, Told, Trim,
     },
+    layout::log_position,
     records::Changes,
     seal::MasterKey,
     store::{RedisOptions, Store},

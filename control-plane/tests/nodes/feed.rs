@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use domain::{Account, Group, Node};
 use proto::node::{
-    ConfigAck, Delta, NodeStatus, Revision, SnapshotChunk, WatchRequest, WatchResponse, WatchStart,
-    config_service_client::ConfigServiceClient, entry::Entry, watch_request::Message as Said,
+    ConfigAck, Delta, Drain, NodeStatus, Resume, Revision, SnapshotChunk, WatchRequest, WatchResponse,
+    WatchStart, config_service_client::ConfigServiceClient, entry::Entry, watch_request::Message as Said,
     watch_response::Message,
 };
 use store::{Author, Change, Expect};
@@ -22,9 +22,12 @@ pub struct Watch {
 
 impl Watch {
     pub async fn open(wire: Wire, held: Option<Revision>) -> Self {
+        Self::open_with(wire, held, NodeStatus::default()).await
+    }
+
+    async fn open_with(wire: Wire, held: Option<Revision>, status: NodeStatus) -> Self {
         let (say, said) = mpsc::channel(8);
-        let status =
-            NodeStatus { started_at_ms: 7, listen_address: "127.0.0.1:3000".into(), ..Default::default() };
+        let status = NodeStatus { started_at_ms: 7, listen_address: "127.0.0.1:3000".into(), ..status };
         let start = WatchStart { held, status: Some(status) };
         say.send(WatchRequest { message: Some(Said::Start(start)) }).await.unwrap();
         let mut client = ConfigServiceClient::new(wire);
@@ -165,7 +168,7 @@ async fn a_new_replica_tells_what_changed_before_it_began() {
         }
         // A store that gives each opening an incarnation of its own has another history.
         Message::Snapshot(chunk) => assert_ne!(chunk.revision.unwrap().incarnation, held.incarnation),
-        Message::Drain(_) => panic!("nobody asked for a drain"),
+        other => panic!("nobody asked for {other:?}"),
     }
     bed.end().await;
 }
@@ -209,9 +212,17 @@ async fn g6_a_receipt_is_visible_and_a_drain_is_told() {
     assert_eq!((node.state.as_str(), node.refused), ("connected", refused));
     assert_eq!(node.listen_address, "127.0.0.1:3000");
     let held = bed.store.get::<Node>("n1").await.unwrap().unwrap();
-    let asked = Node { drain_requested: true, ..held.value.clone() };
+    let asked = Node { drain_requested: true, drain_stays: true, ..held.value.clone() };
     bed.store.commit(Change::new(Author::system("test")).update(&held, &asked)).await.unwrap();
-    while !matches!(watch.next().await, Message::Drain(_)) {}
+    while watch.next().await != Message::Drain(Drain { stay: true }) {}
+    let held = bed.store.get::<Node>("n1").await.unwrap().unwrap();
+    let over = Node { drain_requested: false, drain_stays: false, ..held.value.clone() };
+    bed.store.commit(Change::new(Author::system("test")).update(&held, &over)).await.unwrap();
+    while watch.next().await != Message::Resume(Resume {}) {}
+    // One that says that it drains though nobody wants it (any more) is told so on a new stream.
+    let status = NodeStatus { draining: true, ..NodeStatus::default() };
+    let mut again = Watch::open_with(bed.node("n1", "e1"), None, status).await;
+    while again.next().await != Message::Resume(Resume {}) {}
     bed.end().await;
 }
 

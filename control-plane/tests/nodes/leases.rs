@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use domain::{
-    Key,
+    Key, Node,
     limit::{Limit, Window},
 };
 use proto::node::{
     LeaseExhausted, LeaseGrant, LeaseReport, LeaseRequest, LeaseResponse, LeaseWant,
     quota_service_client::QuotaServiceClient,
 };
-use store::testing;
+use store::{Author, testing};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::bed::{Bed, Wire, key, soon, until};
+use crate::{
+    bed::{Bed, Wire, key, soon, until},
+    feed::Watch,
+};
 
 const METER: &str = "k1/l1";
 
@@ -192,4 +195,38 @@ async fn a_meter_that_is_not_there_says_so_at_once() {
     let dry = lease.want(1).await.unwrap();
     assert_eq!((dry.amount, dry.retry_in_ms > 0), (0, true));
     bed.end().await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_written_off_frees_what_it_held_and_one_that_is_heard_is_left_alone() {
+    for meter in ["concurrency", "requests"] {
+        let bed = Bed::embedded().await;
+        let window = if meter == "requests" { minutes(60) } else { None };
+        bed.put(&limited(meter, 2, window)).await;
+        bed.put(&Node { id: "n1".into(), ..Node::default() }).await;
+        let mut gone = Lease::open(bed.node("n1", "e1"), Vec::new()).await;
+        assert!(gone.want(2).await.is_none());
+        drop(gone);
+        let mut other = Lease::open(bed.node("n2", "e2"), Vec::new()).await;
+        assert!(other.want(1).await.is_some(), "{meter}: a silent node keeps what it holds");
+        let node = bed.store.get::<Node>("n1").await.unwrap().unwrap();
+        let watch = Watch::open(bed.node("n1", "e1"), None).await;
+        let author = || Author { actor: "op".into(), address: String::new(), action: "write-off".into() };
+        assert_eq!(bed.app.fleet().write_off(&node, author()).await.unwrap(), None, "it is heard");
+        drop(watch);
+        // As if it had been silent for long.
+        until("it disconnects", async || {
+            let condition = bed.store.meter("node:n1", |row: &mut Option<serde_json::Value>, _| row.clone());
+            condition.await.unwrap()
+        })
+        .await;
+        bed.store.forget_meter("node:n1").await.unwrap();
+        let written = bed.app.fleet().write_off(&node, author()).await.unwrap().unwrap();
+        let expected = if meter == "requests" { (1, 0) } else { (0, 2) };
+        assert_eq!((written.leases, written.slots), expected, "{meter}");
+        assert!(bed.store.get::<Node>("n1").await.unwrap().is_none());
+        until("its budget", async || other.want(2).await.is_none().then_some(())).await;
+        assert_eq!(other.held(), 2, "{meter}");
+        bed.end().await;
+    }
 }

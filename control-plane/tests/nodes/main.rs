@@ -7,4 +7,5 @@ mod feed;
 mod guard;
 mod keys;
 mod leases;
+mod requests;
 mod usage;

@@ -2,7 +2,7 @@
 
 use fleet::{
     counters::{self, Dimension, Order, Range, Step},
-    records::{self, Filter},
+    records,
 };
 use jiff::tz::TimeZone;
 use prost::Message as _;
@@ -20,34 +20,34 @@ use tonic::Streaming;
 
 use crate::bed::{Bed, Wire, soon};
 
-const KEY: &str = "k1";
+pub const KEY: &str = "k1";
 
-struct Report {
+pub struct Report {
     say: mpsc::Sender<ReportRequest>,
     hear: Streaming<ReportResponse>,
 }
 
 impl Report {
-    async fn open(wire: Wire) -> Self {
+    pub async fn open(wire: Wire) -> Self {
         let (say, said) = mpsc::channel(8);
         let mut client = UsageServiceClient::new(wire);
         let hear = soon("a report", client.report(ReceiverStream::new(said))).await.unwrap().into_inner();
         Self { say, hear }
     }
 
-    async fn ask(&mut self, message: Message) -> ReportResponse {
+    pub async fn ask(&mut self, message: Message) -> ReportResponse {
         self.say.send(ReportRequest { message: Some(message) }).await.unwrap();
         soon("markers", self.hear.message()).await.unwrap().unwrap()
     }
 
-    async fn batch(&mut self, records: Vec<SpooledRecord>) -> Marker {
+    pub async fn batch(&mut self, records: Vec<SpooledRecord>) -> Marker {
         let answer = self.ask(Message::Batch(Batch { epoch: "s1".into(), records })).await;
         assert_eq!(answer.markers.len(), 1);
         answer.markers[0].clone()
     }
 }
 
-fn record(sequence: u64) -> UsageRecord {
+pub fn record(sequence: u64) -> UsageRecord {
     let seconds = process::clock::unix_ms() / 1000;
     UsageRecord {
         request_id: format!("r{sequence}"),
@@ -167,29 +167,5 @@ async fn the_largest_keys_are_found_in_whichever_partition_they_lie() {
     let mut ids: Vec<_> = top.into_iter().map(|top| top.id).collect();
     ids.sort_by_key(|id| id[4..].parse::<u64>().unwrap());
     assert_eq!(ids, (1..=20).map(|n| format!("key-{n}")).collect::<Vec<_>>());
-    bed.end().await;
-}
-
-#[tokio::test]
-async fn request_records_are_listed_newest_first_and_found_by_id() {
-    let bed = Bed::embedded().await;
-    let mut report = Report::open(bed.node("n1", "e1")).await;
-    report.batch((1..=5).map(|n| spooled(n, n - 1)).collect()).await;
-    let filter = Filter { key_id: KEY.into(), ..Filter::default() };
-    let first = records::list(&bed.store, &filter, None, 3).await.unwrap();
-    assert_eq!(first.records.len(), 3);
-    let rest = records::list(&bed.store, &filter, first.next.as_deref(), 3).await.unwrap();
-    assert_eq!((rest.records.len(), rest.next), (2, None));
-    let mut ids: Vec<_> = first.records.iter().chain(&rest.records).map(|r| r.request_id.clone()).collect();
-    ids.sort();
-    assert_eq!(ids, ["r1", "r2", "r3", "r4", "r5"]);
-    let everything = records::list(&bed.store, &Filter::default(), None, 100).await.unwrap();
-    assert_eq!(everything.records.len(), 5);
-    let other = Filter { account_id: "a2".into(), ..Filter::default() };
-    assert!(records::list(&bed.store, &other, None, 100).await.unwrap().records.is_empty());
-    assert_eq!(records::get(&bed.store, "r4").await.unwrap().unwrap().attempts.len(), 1);
-    assert!(records::get(&bed.store, "r9").await.unwrap().is_none());
-    records::forget_key(&bed.store, KEY).await.unwrap();
-    assert!(records::list(&bed.store, &filter, None, 3).await.unwrap().records.is_empty());
     bed.end().await;
 }

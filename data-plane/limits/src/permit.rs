@@ -110,6 +110,7 @@ impl Permit {
             taken: units(taken) + more(taken),
             lease_left: taken.lease_left,
             window_id: taken.window_id.to_string(),
+            ..types::LimitConsulted::default()
         };
         self.taken.iter().filter(|taken| !taken.extends).map(consulted).collect()
     }

@@ -23,7 +23,7 @@ pub struct Identity {
     pub name: String,
     /// Release.
     pub version: String,
-    /// With what it may join; the in-process node of standalone has one of its own.
+    /// With what it may join; empty: it proves itself by its certificate, or is in this process.
     pub join_token: SecretString,
 }
 
@@ -32,9 +32,15 @@ impl Identity {
         let value = |what: &'static str, text: &str| -> Result<MetadataValue<Ascii>, Error> {
             text.parse().map_err(|_| Error::Identity(what))
         };
-        let mut authorization =
-            value("the join token", &format!("Bearer {}", self.join_token.expose_secret().trim()))?;
-        authorization.set_sensitive(true);
+        let token = self.join_token.expose_secret().trim();
+        let authorization = match token {
+            "" => None,
+            token => {
+                let mut authorization = value("the join token", &format!("Bearer {token}"))?;
+                authorization.set_sensitive(true);
+                Some(authorization)
+            }
+        };
         // A host name may be anything; people's names for machines must not keep a node from joining.
         let name: String = self.name.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
         Ok(Stamp {
@@ -50,7 +56,7 @@ impl Identity {
 /// Adds the identity to each call.
 #[derive(Clone)]
 pub struct Stamp {
-    authorization: MetadataValue<Ascii>,
+    authorization: Option<MetadataValue<Ascii>>,
     node: MetadataValue<Ascii>,
     epoch: MetadataValue<Ascii>,
     name: MetadataValue<Ascii>,
@@ -66,7 +72,9 @@ impl fmt::Debug for Stamp {
 impl Interceptor for Stamp {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let metadata = request.metadata_mut();
-        metadata.insert("authorization", self.authorization.clone());
+        if let Some(authorization) = &self.authorization {
+            metadata.insert("authorization", authorization.clone());
+        }
         metadata.insert("crs-node-id", self.node.clone());
         metadata.insert("crs-node-epoch", self.epoch.clone());
         metadata.insert("crs-node-name", self.name.clone());

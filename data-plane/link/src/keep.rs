@@ -56,6 +56,7 @@ impl Link {
                 told = false;
             }
             if let Err(status) = ended {
+                self.membership.heard(&status);
                 report(name, &status, &mut told);
             }
             let wait = backoff.next(getrandom::u32().unwrap_or(u32::MAX / 2));

@@ -3,6 +3,7 @@
 
 mod identity;
 mod keep;
+mod membership;
 mod pipe;
 mod target;
 
@@ -11,6 +12,8 @@ pub use keep::Backoff;
 pub use pipe::Live;
 pub use target::{Connect, Stream, Target};
 
+use membership::Membership;
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
 
 /// What the node API's clients run on: `ConfigServiceClient::new(link.channel())`.
@@ -25,9 +28,12 @@ pub enum Error {
     /// The control plane's address is no URL with a host.
     #[error("control plane address {0:?} is no http:// or https:// URL with a host")]
     Address(String),
-    /// The file with certificate authorities cannot be read.
-    #[error("certificate authorities in {path}: {why}")]
-    Authorities {
+    /// A client certificate is of no use without TLS.
+    #[error("a client certificate needs an https:// control plane")]
+    CertificateInTheClear,
+    /// A file with certificates or a key cannot be read.
+    #[error("certificates in {path}: {why}")]
+    File {
         /// Which file.
         path: String,
         /// What is wrong with it.
@@ -45,13 +51,20 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct Link {
     channel: NodeChannel,
+    membership: Membership,
 }
 
 impl Link {
     /// Makes the link; nothing is sent yet. Errors are mistakes in the configuration, never an absent control plane.
     pub fn new(identity: &Identity, target: &Target) -> Result<Self, Error> {
         let channel = target::channel(target)?;
-        Ok(Self { channel: InterceptedService::new(channel, identity.stamp()?) })
+        let membership = Membership::of(identity);
+        Ok(Self { channel: InterceptedService::new(channel, identity.stamp()?), membership })
+    }
+
+    /// Cancelled when a control plane that knows this node's join token has said that the membership has ended.
+    pub fn membership_ended(&self) -> CancellationToken {
+        self.membership.ended()
     }
 
     /// What the generated clients take. Each call carries the node's identity.

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, io, path::PathBuf, pin::Pin, sync::Arc, time::Dur
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::Error;
 
@@ -26,6 +26,8 @@ pub enum Target {
         url: String,
         /// PEM file of the certificate authorities to trust instead of the system's.
         authorities: Option<PathBuf>,
+        /// PEM files of the certificate with which the node proves itself, and of its private key.
+        certificate: Option<(PathBuf, PathBuf)>,
     },
     /// In this process: standalone.
     InProcess(Connect),
@@ -42,10 +44,12 @@ impl fmt::Debug for Target {
 
 pub(crate) fn channel(target: &Target) -> Result<Channel, Error> {
     match target {
-        Target::Remote { url, authorities } => {
+        Target::Remote { url, authorities, certificate } => {
             let mut endpoint = tuned(endpoint(url)?);
             if endpoint.uri().scheme_str() == Some("https") {
-                endpoint = endpoint.tls_config(tls(authorities)?)?;
+                endpoint = endpoint.tls_config(tls(authorities, certificate)?)?;
+            } else if certificate.is_some() {
+                return Err(Error::CertificateInTheClear);
             }
             Ok(endpoint.connect_lazy())
         }
@@ -81,11 +85,20 @@ fn tuned(endpoint: Endpoint) -> Endpoint {
         .initial_connection_window_size(4 << 20)
 }
 
-fn tls(authorities: &Option<PathBuf>) -> Result<ClientTlsConfig, Error> {
-    let Some(path) = authorities else {
-        return Ok(ClientTlsConfig::new().with_enabled_roots());
+fn tls(
+    authorities: &Option<PathBuf>,
+    certificate: &Option<(PathBuf, PathBuf)>,
+) -> Result<ClientTlsConfig, Error> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path)
+            .map_err(|error| Error::File { path: path.display().to_string(), why: error.to_string() })
     };
-    let pem = std::fs::read(path)
-        .map_err(|error| Error::Authorities { path: path.display().to_string(), why: error.to_string() })?;
-    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+    let config = match authorities {
+        None => ClientTlsConfig::new().with_enabled_roots(),
+        Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
+    };
+    Ok(match certificate {
+        None => config,
+        Some((certificate, key)) => config.identity(Identity::from_pem(read(certificate)?, read(key)?)),
+    })
 }

@@ -53,7 +53,11 @@ async fn serve(listener: TcpListener, stop: CancellationToken) {
 }
 
 fn link(address: SocketAddr) -> Link {
-    Link::new(&identity(), &Target::Remote { url: format!("http://{address}"), authorities: None }).unwrap()
+    Link::new(
+        &identity(),
+        &Target::Remote { url: format!("http://{address}"), authorities: None, certificate: None },
+    )
+    .unwrap()
 }
 
 async fn bind(link: &Link) -> Result<String, Status> {
@@ -141,7 +145,7 @@ fn waits_grow_and_stay_within_bounds() {
 #[test]
 fn mistakes_in_the_configuration_are_told() {
     for url in ["", "control:4001", "ftp://x", "http://"] {
-        let target = Target::Remote { url: url.into(), authorities: None };
+        let target = Target::Remote { url: url.into(), authorities: None, certificate: None };
         assert!(matches!(target::channel(&target), Err(Error::Address(_))), "{url}");
     }
     let token = Identity { join_token: "a\nb".to_owned().into(), ..identity() };

@@ -21,7 +21,12 @@ pub enum Applied {
         refused: Vec<Refused>,
     },
     /// The node shall take no new requests.
-    Drain,
+    Drain {
+        /// Whether it stays up, to be resumed.
+        stay: bool,
+    },
+    /// A drain that stays is over.
+    Resume,
     /// The message said nothing that this release knows.
     Nothing,
 }
@@ -86,7 +91,8 @@ impl Handle {
         match message.message {
             Some(Message::Snapshot(chunk)) => self.apply_chunk(chunk),
             Some(Message::Delta(delta)) => self.apply_delta(delta),
-            Some(Message::Drain(_)) => Ok(Applied::Drain),
+            Some(Message::Drain(drain)) => Ok(Applied::Drain { stay: drain.stay }),
+            Some(Message::Resume(_)) => Ok(Applied::Resume),
             None => Ok(Applied::Nothing),
         }
     }

@@ -52,8 +52,15 @@ fn control() -> Vec<Arg> {
         setting("join-token")
             .env("CRS_JOIN_TOKEN")
             .hide_env_values(true)
-            .required(true)
-            .help("Token with which this node joins"),
+            .required_unless_present("client-certificate")
+            .help("Token with which this node joins; not needed with a client certificate"),
+        path("client-certificate")
+            .env("CRS_CLIENT_CERTIFICATE")
+            .help("PEM file of the certificate with which this node proves itself; its first DNS name is the node's id"),
+        path("client-key").env("CRS_CLIENT_KEY").help("PEM file of its private key"),
+        seconds("membership-grace", "30").env("CRS_MEMBERSHIP_GRACE").help(
+            "How long streams may go on once the control plane has said that this node's membership has ended",
+        ),
         path("control-ca-file")
             .env("CRS_CONTROL_CA_FILE")
             .help("PEM file of the certificate authorities to trust for the control plane"),

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::in_time;
+use crate::server::Readiness;
 
 /// How often a node says how it is.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -43,8 +44,10 @@ pub struct Config {
     pub snapshot: Arc<Handle>,
     /// How the node is.
     pub status: StatusOf,
-    /// Cancelled when the control plane wants this node to drain.
+    /// Cancelled when the control plane wants this node to drain and end.
     pub drain: CancellationToken,
+    /// Told when it shall be unready, and ready again.
+    pub readiness: Arc<Readiness>,
     /// None: nothing is kept on disk.
     pub disk: Option<Disk>,
 }
@@ -160,9 +163,23 @@ impl Pump {
                 let refused = refused.iter().map(ToString::to_string).collect();
                 Ok(Some(ConfigAck { revision: Some(revision.to_wire()), refused }))
             }
-            Applied::Drain => {
-                tracing::info!("the control plane asks this node to drain");
+            Applied::Drain { stay: true } => {
+                tracing::info!(
+                    "the control plane asks this node to take no new requests until it is resumed"
+                );
+                self.config.readiness.hold(true);
+                self.status_changed.notify_one();
+                Ok(None)
+            }
+            Applied::Drain { stay: false } => {
+                tracing::info!("the control plane asks this node to drain and end");
                 self.config.drain.cancel();
+                Ok(None)
+            }
+            Applied::Resume => {
+                tracing::info!("the control plane asks this node to take requests again");
+                self.config.readiness.hold(false);
+                self.status_changed.notify_one();
                 Ok(None)
             }
             Applied::Part | Applied::Nothing => Ok(None),

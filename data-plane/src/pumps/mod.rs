@@ -10,6 +10,7 @@ pub mod events;
 pub mod leases;
 pub mod lives;
 pub mod recovery;
+pub mod refusals;
 pub mod usage;
 
 use std::{future::Future, time::Duration};

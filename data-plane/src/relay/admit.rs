@@ -8,6 +8,7 @@ use std::{
 
 use dialects::{Dialect, Operation, error::Kind, peek::Peek};
 use limits::{Compiled, Demand, Meter, Permit};
+use proto::types::LimitConsulted;
 use smallvec::SmallVec;
 use snapshot::{Key, Life, Settings, UnknownPrice};
 
@@ -188,8 +189,21 @@ pub fn without_bound(limit: &Compiled) -> Refusal {
     Refusal::new(Kind::InvalidRequest, Reason::Limit, message).code("request_without_bound")
 }
 
-/// A limit's refusal, in the client's terms.
+/// A limit's refusal, in the client's terms, with the limit's figures for the explanation.
 pub fn refused(refusal: &limits::Refusal) -> Refusal {
+    told(refusal).by(LimitConsulted {
+        limit_id: refusal.limit_id.to_string(),
+        meter: refusal.meter.as_str().to_owned(),
+        amount: refusal.amount,
+        refused: true,
+        used: refusal.used,
+        leased: refusal.leased,
+        resets_in_ms: refusal.resets_in_ms.unwrap_or_default(),
+        ..LimitConsulted::default()
+    })
+}
+
+fn told(refusal: &limits::Refusal) -> Refusal {
     let wait = refusal.resets_in_ms.unwrap_or(refusal.retry_after_ms).max(1) as u64;
     if refusal.control_lost {
         let message = "this relay key has limits, and its budget cannot be asked for right now";

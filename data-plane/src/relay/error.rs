@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use dialects::error::Kind;
 use http::StatusCode;
+use proto::types::LimitConsulted;
 
 use crate::metrics::Reason;
 
@@ -49,6 +50,8 @@ pub struct Refusal {
     pub reason: Option<Reason>,
     /// Whether the connection is of no more use.
     pub close: bool,
+    /// The limit that refused, with its figures.
+    pub limit: Option<Box<LimitConsulted>>,
 }
 
 impl Refusal {
@@ -62,6 +65,7 @@ impl Refusal {
             retry: Retry::Never,
             reason: Some(reason),
             close: false,
+            limit: None,
         }
     }
 
@@ -82,6 +86,13 @@ impl Refusal {
     #[must_use]
     pub fn code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
+        self
+    }
+
+    /// The same, with the limit that refused.
+    #[must_use]
+    pub fn by(mut self, limit: LimitConsulted) -> Self {
+        self.limit = Some(Box::new(limit));
         self
     }
 

@@ -26,7 +26,7 @@ use crate::{
     access_log,
     config::RelayConfig,
     metrics::Metrics,
-    pumps::{activation::Activation, bindings::Bindings, events::Events},
+    pumps::{activation::Activation, bindings::Bindings, events::Events, refusals::Refusals},
     routes::Says,
 };
 
@@ -50,6 +50,8 @@ pub struct Node {
     pub bindings: Bindings,
     /// First uses of keys.
     pub activation: Activation,
+    /// Refused requests, for people to find.
+    pub refusals: Refusals,
     /// The way to the control plane, for a key's own figures.
     pub channel: NodeChannel,
     /// Bytes.

@@ -28,6 +28,7 @@ use crate::{
 
 mod ended;
 mod record;
+mod refused;
 mod reserve;
 mod tried;
 mod unsettled;
@@ -139,7 +140,8 @@ impl Settlement {
         let now_us = process::clock::unix_us();
         let multiplier = demand::multiplier(&self.key, &self.settings, account.service);
         let id = self.worker.ids.uuid(now_us);
-        let tried = Tried::begun(id, Arc::clone(&account), group, model_sent, now_us);
+        let begun = Tried::begun(id, Arc::clone(&account), group, model_sent, now_us);
+        let tried = Tried { choice: how.name(), ..begun };
         let intended =
             Intended { input_tokens: self.input_estimate, output_tokens: self.output_cap, multiplier };
         let intent = {
@@ -236,6 +238,9 @@ impl Settlement {
     /// Settles a request that is refused, or failed for good.
     pub fn refuse(&mut self, refusal: &Refusal) {
         self.status = refusal.status.as_u16();
+        if self.intents.is_empty() && !self.settled {
+            self.note_refused(refusal);
+        }
         let outcome = if refusal.reason.is_none() { Outcome::UpstreamError } else { Outcome::Refused };
         self.finish_with(outcome, refusal.reason);
     }

@@ -40,6 +40,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Readiness {
     draining: AtomicBool,
+    held: AtomicBool,
 }
 
 impl Readiness {
@@ -48,9 +49,14 @@ impl Readiness {
         self.draining.store(true, Relaxed);
     }
 
-    /// Whether it drains.
+    /// Whether it is held back from new requests for a while.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Relaxed);
+    }
+
+    /// Whether it drains, or is held back: not ready, connections end with the request they are at.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Relaxed)
+        self.draining.load(Relaxed) || self.held.load(Relaxed)
     }
 }
 

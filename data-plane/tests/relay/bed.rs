@@ -289,6 +289,8 @@ impl Bed {
                 Box::pin(async { Err(std::io::Error::other("there is no control plane")) })
             })),
             join_token: SecretString::from("crs_jt_bed"),
+            membership_grace: Duration::ZERO,
+            node_id: None,
             node_name: "bed".into(),
             secret: secret(),
             administered_locally: true,
@@ -297,7 +299,9 @@ impl Bed {
         .unwrap();
         let address = app.address();
         let (end, ended) = oneshot::channel::<()>();
-        let serving = Tasks::new("bed").spawn("node", app.serve(async move { drop(ended.await) }));
+        let serving = Tasks::new("bed").spawn("node", async move {
+            app.serve(async move { drop(ended.await) }).await;
+        });
         Self { address, folder, log, end, serving }
     }
 

@@ -36,7 +36,9 @@ pub fn serve(matches: &ArgMatches) -> anyhow::Result<()> {
             config: node,
             control: Target::InProcess(connect(control.node_connector())),
             // What comes through the pipe needs none.
-            join_token: SecretString::from("in-process"),
+            join_token: SecretString::default(),
+            membership_grace: Duration::ZERO,
+            node_id: None,
             node_name: "standalone".to_owned(),
             secret: master_key.derived("node snapshot")?,
             administered_locally: control_listen.ip().is_loopback(),
@@ -68,7 +70,7 @@ async fn until_told(control: Control, node: Node) {
     let mut relaying = std::pin::pin!(node.serve(told.clone().cancelled_owned()));
     tokio::select! {
         // An administrator asked the node to drain.
-        () = relaying.as_mut() => {}
+        _ = relaying.as_mut() => {}
         () = terminated() => {
             control.unready().await;
             told.cancel();

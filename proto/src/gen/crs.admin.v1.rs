@@ -6116,6 +6116,12 @@ pub struct Node {
     /// Resident memory, bytes.
     #[prost(int64, tag = "14")]
     pub memory_bytes: i64,
+    /// Changes of the config that it has not acknowledged yet; -1: not known (nothing acknowledged, or another history).
+    #[prost(int64, tag = "15")]
+    pub revision_lag: i64,
+    /// With what it joined: `token:<id>`, `certificate`, or `process` for the node of standalone.
+    #[prost(string, tag = "16")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// Names a node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6123,19 +6129,52 @@ pub struct DrainNodeRequest {
     /// Node id.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
+    /// Whether it stays up when its streams have ended, until resumed.
+    #[prost(bool, tag = "2")]
+    pub stay: bool,
 }
 /// Nothing to say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainNodeResponse {}
+/// Names a node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeNodeRequest {
+    /// Node id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// Nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeNodeResponse {}
+/// Names a node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WriteOffNodeRequest {
+    /// Node id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// What was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WriteOffNodeResponse {
+    /// Leases of windows that were settled.
+    #[prost(int64, tag = "1")]
+    pub leases: i64,
+    /// Concurrency slots that are free again.
+    #[prost(int64, tag = "2")]
+    pub slots: i64,
+}
 /// A token to make.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateJoinTokenRequest {
     /// Name, 1 to 100 characters.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// When it ends; absent: never.
+    /// When it ends; absent: never. Nodes that hold it then are cut off as if it were revoked.
     #[prost(message, optional, tag = "2")]
     pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The one node name that may use it; empty: any.
+    #[prost(string, tag = "3")]
+    pub node_name: ::prost::alloc::string::String,
 }
 /// The new token.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6163,10 +6202,27 @@ pub struct JoinToken {
     /// When it ends; absent: never.
     #[prost(message, optional, tag = "4")]
     pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The one node name that may use it; empty: any.
+    #[prost(string, tag = "5")]
+    pub node_name: ::prost::alloc::string::String,
+    /// When it was revoked; absent: it was not. Kept for 30 days after, so that its nodes are told.
+    #[prost(message, optional, tag = "6")]
+    pub revoked_at: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// Nothing to say.
+/// Names a join token.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetJoinTokenRequest {
+    /// Token id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// Which join tokens.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListJoinTokensRequest {}
+pub struct ListJoinTokensRequest {
+    /// Whether those that were revoked or have expired are listed as well.
+    #[prost(bool, tag = "1")]
+    pub ended: bool,
+}
 /// Join tokens.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListJoinTokensResponse {
@@ -6290,7 +6346,7 @@ pub mod node_admin_service_client {
                 .insert(GrpcMethod::new("crs.admin.v1.NodeAdminService", "ListNodes"));
             self.inner.unary(req, path, codec).await
         }
-        /// Asks a node to take no new requests, finish its streams and end.
+        /// Asks a node to take no new requests, finish its streams and end; with `stay` it stays up, unready, until resumed.
         pub async fn drain_node(
             &mut self,
             request: impl tonic::IntoRequest<super::DrainNodeRequest>,
@@ -6313,6 +6369,59 @@ pub mod node_admin_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("crs.admin.v1.NodeAdminService", "DrainNode"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a drain that stays. One that ends the process cannot be taken back: start the node again instead.
+        pub async fn resume_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.admin.v1.NodeAdminService/ResumeNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("crs.admin.v1.NodeAdminService", "ResumeNode"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives up a node that is gone for good and forgets it: what it holds of limits and did not report counts as unused,
+        /// its slots are free. Refused while it is heard. What its spool still holds is counted if it ever comes back.
+        pub async fn write_off_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WriteOffNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteOffNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.admin.v1.NodeAdminService/WriteOffNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("crs.admin.v1.NodeAdminService", "WriteOffNode"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Makes a token with which nodes join.
@@ -6369,7 +6478,31 @@ pub mod node_admin_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Ends a join token; nodes that hold it are cut off.
+        /// One join token that was not revoked.
+        pub async fn get_join_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetJoinTokenRequest>,
+        ) -> std::result::Result<tonic::Response<super::JoinToken>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.admin.v1.NodeAdminService/GetJoinToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("crs.admin.v1.NodeAdminService", "GetJoinToken"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Revokes a join token: nodes that hold it are cut off within a second, told so, and end within their grace.
         pub async fn delete_join_token(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteJoinTokenRequest>,
@@ -6419,12 +6552,29 @@ pub mod node_admin_service_server {
             tonic::Response<super::ListNodesResponse>,
             tonic::Status,
         >;
-        /// Asks a node to take no new requests, finish its streams and end.
+        /// Asks a node to take no new requests, finish its streams and end; with `stay` it stays up, unready, until resumed.
         async fn drain_node(
             &self,
             request: tonic::Request<super::DrainNodeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DrainNodeResponse>,
+            tonic::Status,
+        >;
+        /// Ends a drain that stays. One that ends the process cannot be taken back: start the node again instead.
+        async fn resume_node(
+            &self,
+            request: tonic::Request<super::ResumeNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeNodeResponse>,
+            tonic::Status,
+        >;
+        /// Gives up a node that is gone for good and forgets it: what it holds of limits and did not report counts as unused,
+        /// its slots are free. Refused while it is heard. What its spool still holds is counted if it ever comes back.
+        async fn write_off_node(
+            &self,
+            request: tonic::Request<super::WriteOffNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteOffNodeResponse>,
             tonic::Status,
         >;
         /// Makes a token with which nodes join.
@@ -6443,7 +6593,12 @@ pub mod node_admin_service_server {
             tonic::Response<super::ListJoinTokensResponse>,
             tonic::Status,
         >;
-        /// Ends a join token; nodes that hold it are cut off.
+        /// One join token that was not revoked.
+        async fn get_join_token(
+            &self,
+            request: tonic::Request<super::GetJoinTokenRequest>,
+        ) -> std::result::Result<tonic::Response<super::JoinToken>, tonic::Status>;
+        /// Revokes a join token: nodes that hold it are cut off within a second, told so, and end within their grace.
         async fn delete_join_token(
             &self,
             request: tonic::Request<super::DeleteJoinTokenRequest>,
@@ -6619,6 +6774,97 @@ pub mod node_admin_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/crs.admin.v1.NodeAdminService/ResumeNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeNodeSvc<T: NodeAdminService>(pub Arc<T>);
+                    impl<
+                        T: NodeAdminService,
+                    > tonic::server::UnaryService<super::ResumeNodeRequest>
+                    for ResumeNodeSvc<T> {
+                        type Response = super::ResumeNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeAdminService>::resume_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/crs.admin.v1.NodeAdminService/WriteOffNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct WriteOffNodeSvc<T: NodeAdminService>(pub Arc<T>);
+                    impl<
+                        T: NodeAdminService,
+                    > tonic::server::UnaryService<super::WriteOffNodeRequest>
+                    for WriteOffNodeSvc<T> {
+                        type Response = super::WriteOffNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WriteOffNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeAdminService>::write_off_node(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WriteOffNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/crs.admin.v1.NodeAdminService/CreateJoinToken" => {
                     #[allow(non_camel_case_types)]
                     struct CreateJoinTokenSvc<T: NodeAdminService>(pub Arc<T>);
@@ -6696,6 +6942,52 @@ pub mod node_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListJoinTokensSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/crs.admin.v1.NodeAdminService/GetJoinToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetJoinTokenSvc<T: NodeAdminService>(pub Arc<T>);
+                    impl<
+                        T: NodeAdminService,
+                    > tonic::server::UnaryService<super::GetJoinTokenRequest>
+                    for GetJoinTokenSvc<T> {
+                        type Response = super::JoinToken;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetJoinTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeAdminService>::get_join_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetJoinTokenSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -7120,7 +7412,7 @@ pub struct ListRequestsRequest {
     /// Only those that asked for this model.
     #[prost(string, tag = "5")]
     pub model: ::prost::alloc::string::String,
-    /// Only with this outcome.
+    /// Only with this outcome; `refused`: those that were refused before any account was asked.
     #[prost(string, tag = "6")]
     pub outcome: ::prost::alloc::string::String,
     /// Only those that began at or after.
@@ -7129,6 +7421,19 @@ pub struct ListRequestsRequest {
     /// Only those that began before.
     #[prost(message, optional, tag = "8")]
     pub end: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those whose client got this HTTP status; 0: any.
+    #[prost(int32, tag = "9")]
+    pub status: i32,
+    /// Only of this client kind, such as `claude_code`.
+    #[prost(string, tag = "10")]
+    pub client_kind: ::prost::alloc::string::String,
+    /// Only those that this node served.
+    #[prost(string, tag = "11")]
+    pub node_id: ::prost::alloc::string::String,
+    /// Whether those of refused requests are listed as well, which count nothing: the newest thousands of them are kept. They
+    /// are in any case where `outcome` is `refused` or `status` is another than 200.
+    #[prost(bool, tag = "12")]
+    pub with_refused: bool,
 }
 /// A page of records.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7139,6 +7444,41 @@ pub struct ListRequestsResponse {
     /// For the next page; empty: this is the last.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which records; empty fields: any.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TailRequestsRequest {
+    /// Only this key's.
+    #[prost(string, tag = "1")]
+    pub key_id: ::prost::alloc::string::String,
+    /// Only with an attempt at this account.
+    #[prost(string, tag = "2")]
+    pub account_id: ::prost::alloc::string::String,
+    /// Only those that asked for this model.
+    #[prost(string, tag = "3")]
+    pub model: ::prost::alloc::string::String,
+    /// Only with this outcome.
+    #[prost(string, tag = "4")]
+    pub outcome: ::prost::alloc::string::String,
+    /// Only those whose client got this HTTP status; 0: any.
+    #[prost(int32, tag = "5")]
+    pub status: i32,
+    /// Only of this client kind.
+    #[prost(string, tag = "6")]
+    pub client_kind: ::prost::alloc::string::String,
+    /// Only those that this node served.
+    #[prost(string, tag = "7")]
+    pub node_id: ::prost::alloc::string::String,
+}
+/// One record, or a sign of life.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TailRequestsResponse {
+    /// The record, without its explanation; absent: a sign of life, said every 15 s in silence.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<super::super::types::v1::UsageRecord>,
+    /// Records left out since the last message, because too many came at once.
+    #[prost(int64, tag = "2")]
+    pub skipped: i64,
 }
 /// Names a request.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7228,7 +7568,8 @@ pub mod request_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Records, newest first.
+        /// Records, newest first. A page looks at a bounded number of records: where few
+        /// match it may hold fewer than asked for, even none, and still say how to go on.
         pub async fn list_requests(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRequestsRequest>,
@@ -7278,6 +7619,31 @@ pub mod request_service_client {
                 .insert(GrpcMethod::new("crs.admin.v1.RequestService", "GetRequest"));
             self.inner.unary(req, path, codec).await
         }
+        /// Records as they arrive, from all nodes, those of refused requests among them. Ends after 15 minutes, or when this replica ends: open it again.
+        pub async fn tail_requests(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TailRequestsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TailRequestsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.admin.v1.RequestService/TailRequests",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("crs.admin.v1.RequestService", "TailRequests"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -7293,7 +7659,8 @@ pub mod request_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with RequestServiceServer.
     #[async_trait]
     pub trait RequestService: std::marker::Send + std::marker::Sync + 'static {
-        /// Records, newest first.
+        /// Records, newest first. A page looks at a bounded number of records: where few
+        /// match it may hold fewer than asked for, even none, and still say how to go on.
         async fn list_requests(
             &self,
             request: tonic::Request<super::ListRequestsRequest>,
@@ -7307,6 +7674,20 @@ pub mod request_service_server {
             request: tonic::Request<super::GetRequestRequest>,
         ) -> std::result::Result<
             tonic::Response<super::super::super::types::v1::UsageRecord>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the TailRequests method.
+        type TailRequestsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TailRequestsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Records as they arrive, from all nodes, those of refused requests among them. Ends after 15 minutes, or when this replica ends: open it again.
+        async fn tail_requests(
+            &self,
+            request: tonic::Request<super::TailRequestsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::TailRequestsStream>,
             tonic::Status,
         >;
     }
@@ -7473,6 +7854,52 @@ pub mod request_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/crs.admin.v1.RequestService/TailRequests" => {
+                    #[allow(non_camel_case_types)]
+                    struct TailRequestsSvc<T: RequestService>(pub Arc<T>);
+                    impl<
+                        T: RequestService,
+                    > tonic::server::ServerStreamingService<super::TailRequestsRequest>
+                    for TailRequestsSvc<T> {
+                        type Response = super::TailRequestsResponse;
+                        type ResponseStream = T::TailRequestsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TailRequestsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RequestService>::tail_requests(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TailRequestsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -415,7 +415,7 @@ pub struct NodeStatus {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchResponse {
     /// What is said.
-    #[prost(oneof = "watch_response::Message", tags = "1, 2, 3")]
+    #[prost(oneof = "watch_response::Message", tags = "1, 2, 3, 4")]
     pub message: ::core::option::Option<watch_response::Message>,
 }
 /// Nested message and enum types in `WatchResponse`.
@@ -432,6 +432,9 @@ pub mod watch_response {
         /// Take no new requests, finish, end.
         #[prost(message, tag = "3")]
         Drain(super::Drain),
+        /// A drain that stays is over: take requests again.
+        #[prost(message, tag = "4")]
+        Resume(super::Resume),
     }
 }
 /// A part of a full snapshot; the node swaps when the last has come.
@@ -466,9 +469,17 @@ pub struct Delta {
     #[prost(message, repeated, tag = "4")]
     pub deletes: ::prost::alloc::vec::Vec<EntryRef>,
 }
-/// Nothing more to say.
+/// Take no new requests.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Drain {}
+pub struct Drain {
+    /// Whether the process stays up when its streams have ended, until it is told to resume. One of a release that does not
+    /// know this ends.
+    #[prost(bool, tag = "1")]
+    pub stay: bool,
+}
+/// Take requests again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Resume {}
 /// Names an entry.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EntryRef {
@@ -2309,6 +2320,19 @@ pub struct Marker {
     #[prost(bool, tag = "4")]
     pub gap: bool,
 }
+/// Requests that a node refused.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportRefusedRequest {
+    /// Number of this message within the node's epoch, from 1; sent again with the same number until answered.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// Encoded `crs.types.v1.UsageRecord`s with a `refusal` and no attempts; at most 256.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub records: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// Nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportRefusedResponse {}
 /// Generated client implementations.
 pub mod usage_service_client {
     #![allow(
@@ -2415,6 +2439,31 @@ pub mod usage_service_client {
                 .insert(GrpcMethod::new("crs.node.v1.UsageService", "Report"));
             self.inner.streaming(req, path, codec).await
         }
+        /// Records of refused requests, which count nothing: best effort, kept in a bounded ring.
+        pub async fn report_refused(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportRefusedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportRefusedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.node.v1.UsageService/ReportRefused",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("crs.node.v1.UsageService", "ReportRefused"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2441,6 +2490,14 @@ pub mod usage_service_server {
             &self,
             request: tonic::Request<tonic::Streaming<super::ReportRequest>>,
         ) -> std::result::Result<tonic::Response<Self::ReportStream>, tonic::Status>;
+        /// Records of refused requests, which count nothing: best effort, kept in a bounded ring.
+        async fn report_refused(
+            &self,
+            request: tonic::Request<super::ReportRefusedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportRefusedResponse>,
+            tonic::Status,
+        >;
     }
     /// Usage records.
     #[derive(Debug)]
@@ -2563,6 +2620,51 @@ pub mod usage_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/crs.node.v1.UsageService/ReportRefused" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportRefusedSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::ReportRefusedRequest>
+                    for ReportRefusedSvc<T> {
+                        type Response = super::ReportRefusedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportRefusedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::report_refused(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportRefusedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -391,8 +391,11 @@ pub struct Attempt {
     /// Service tier that the answer names; empty: standard.
     #[prost(string, tag = "17")]
     pub service_tier: ::prost::alloc::string::String,
+    /// Where its account came from: as `Explanation.choice`.
+    #[prost(string, tag = "18")]
+    pub choice: ::prost::alloc::string::String,
 }
-/// What one finished request used.
+/// What one finished request used. A request that was refused before any account was asked has no attempts and a `refusal`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UsageRecord {
     /// Request id, as the client was told.
@@ -419,7 +422,7 @@ pub struct UsageRecord {
     /// Client kind, such as `claude_code`; empty: unknown.
     #[prost(string, tag = "8")]
     pub client_kind: ::prost::alloc::string::String,
-    /// Every try, in order; at least one.
+    /// Every try, in order; none where the request was refused.
     #[prost(message, repeated, tag = "9")]
     pub attempts: ::prost::alloc::vec::Vec<Attempt>,
     /// When the request arrived.
@@ -434,7 +437,7 @@ pub struct UsageRecord {
     /// HTTP status that the client got; 0: it left before.
     #[prost(int32, tag = "13")]
     pub status: i32,
-    /// `ok`, `client_gone`, `upstream_error`, `interrupted` or `unknown`.
+    /// `ok`, `client_gone`, `upstream_error`, `interrupted`, `unknown` or `refused`.
     #[prost(string, tag = "14")]
     pub outcome: ::prost::alloc::string::String,
     /// Whether the answer was streamed.
@@ -458,6 +461,25 @@ pub struct UsageRecord {
     /// Whether an attempt used tokens for which no price was found: they count as 0, which is not what they cost.
     #[prost(bool, tag = "21")]
     pub unpriced: bool,
+    /// Why it was refused; absent: it was not.
+    #[prost(message, optional, tag = "22")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Why a request was refused before any account was asked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Refusal {
+    /// As metrics count it: `limit`, `permission`, `model`, `no_account` and so on.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// What the client was told as a code; empty: none.
+    #[prost(string, tag = "2")]
+    pub code: ::prost::alloc::string::String,
+    /// What the client was told in words.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// Milliseconds after which the client was told to come back; 0: not told.
+    #[prost(int64, tag = "4")]
+    pub retry_after_ms: i64,
 }
 /// How a request was decided (G11).
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -502,6 +524,18 @@ pub struct LimitConsulted {
     /// Window id; empty for concurrency.
     #[prost(string, tag = "6")]
     pub window_id: ::prost::alloc::string::String,
+    /// Whether this limit refused the request.
+    #[prost(bool, tag = "7")]
+    pub refused: bool,
+    /// Used in this window by all nodes, as far as reported; told of the limit that refused.
+    #[prost(int64, tag = "8")]
+    pub used: i64,
+    /// Held by all nodes and not reported used; told of the limit that refused.
+    #[prost(int64, tag = "9")]
+    pub leased: i64,
+    /// Milliseconds until the window ends; 0: no end, or not told.
+    #[prost(int64, tag = "10")]
+    pub resets_in_ms: i64,
 }
 /// An account that was considered.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

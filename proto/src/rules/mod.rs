@@ -4,6 +4,7 @@ pub mod failure;
 pub mod family;
 pub mod ids;
 pub mod key_hash;
+pub mod membership;
 pub mod money;
 pub mod price;
 pub mod quota;

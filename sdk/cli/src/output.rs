@@ -108,7 +108,7 @@ pub fn fields(json: &Value, plain: &[(&str, String)]) -> Vec<Vec<String>> {
 }
 
 /// YAML of a JSON value: block style, every text quoted as JSON does, which YAML 1.2 reads alike.
-fn yaml(value: &Value) -> String {
+pub fn yaml(value: &Value) -> String {
     let mut text = String::new();
     write_yaml(value, 0, &mut text);
     text

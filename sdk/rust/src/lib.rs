@@ -19,3 +19,5 @@ pub use client::{Client, Service};
 pub use error::{Error, Violation};
 pub use proto::{admin, types};
 pub use session::Session;
+/// What methods answer with that answer with a stream.
+pub use tonic::Streaming;

@@ -23,11 +23,19 @@ pub struct FleetOptions {
     pub fsync: &'static str,
     /// More variables for nodes.
     pub node_environment: Vec<(String, String)>,
+    /// More variables for replicas.
+    pub replica_environment: Vec<(String, String)>,
 }
 
 impl Default for FleetOptions {
     fn default() -> Self {
-        Self { replicas: 2, nodes: 3, fsync: "always", node_environment: Vec::new() }
+        Self {
+            replicas: 2,
+            nodes: 3,
+            fsync: "always",
+            node_environment: Vec::new(),
+            replica_environment: Vec::new(),
+        }
     }
 }
 
@@ -205,6 +213,12 @@ impl Node {
         Ok(())
     }
 
+    /// Starts it with another join token from now on.
+    pub fn join_with(&mut self, token: &str) {
+        self.start.environment.retain(|(name, _)| name != "CRS_JOIN_TOKEN");
+        self.start.environment.push(pair("CRS_JOIN_TOKEN", token));
+    }
+
     /// A client with a key.
     pub fn talk(&self, secret: &str) -> Talk {
         Talk::new(self.relay, secret)
@@ -221,12 +235,13 @@ impl Fleet {
         let master_key = random_hex() + &random_hex();
         canaries.add("the master key", &master_key);
         canaries.add("the administrator's password", PASSWORD);
-        let environment = [
+        let mut environment = vec![
             pair("CRS_ADMIN_USERNAME", ADMIN),
             pair("CRS_ADMIN_PASSWORD", PASSWORD),
             pair("CRS_MASTER_KEY", master_key),
             pair("CRS_STORE", redis.url_by(store_way.address)),
         ];
+        environment.extend(options.replica_environment);
         let mut replicas = Vec::new();
         for number in 0..options.replicas {
             replicas.push(Replica::start(folder.path(), number, &environment).await?);

@@ -2,6 +2,7 @@
 //! the end. Nothing here sleeps for luck: every wait is for a condition, with a bound.
 
 mod admin;
+mod balancer;
 mod canary;
 mod fleet;
 mod ports;
@@ -15,6 +16,7 @@ use std::{future::Future, time::Duration};
 use anyhow::{Result, bail};
 
 pub use admin::Admin;
+pub use balancer::Balancer;
 pub use canary::Canaries;
 pub use fleet::{Fleet, FleetOptions, Node, Replica};
 pub use ports::free_port;

@@ -42,6 +42,31 @@ impl Redis {
         self.ready().await
     }
 
+    /// Makes it follow another, and waits until it has what that one has.
+    pub async fn follow(&self, other: &Self) -> Result<()> {
+        self.command(&format!("REPLICAOF 127.0.0.1 {}", other.address.port())).await?;
+        let offset = |info: &str| {
+            let line = info.lines().find(|line| line.starts_with("master_repl_offset:"))?;
+            line.rsplit(':').next()?.trim().parse::<u64>().ok()
+        };
+        eventually("the replica is in step", Duration::from_secs(30), || async {
+            let theirs = offset(&other.command("INFO replication").await.ok()?)?;
+            let info = self.command("INFO replication").await.ok()?;
+            let ours = offset(&info)?;
+            (info.contains("master_link_status:up") && ours > 0 && ours >= theirs).then_some(())
+        })
+        .await
+    }
+
+    /// Sends one command in words without spaces of their own; gives the beginning of what came back.
+    pub async fn command(&self, words: &str) -> Result<String> {
+        let mut io = tokio::net::TcpStream::connect(self.address).await?;
+        io.write_all(format!("{words}\r\n").as_bytes()).await?;
+        let mut answer = vec![0; 16 * 1024];
+        let length = io.read(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+    }
+
     /// Its URL, by way of any address (its own, or a proxy's).
     pub fn url_by(&self, address: SocketAddr) -> String {
         format!("redis://{address}/0")

@@ -4,9 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use domain::Key;
 use proto::rules::usage::PARTITIONS;
-use store::{Store, Trim};
+use store::Trim;
 
 use super::{DAY_MS, History, settings};
 use crate::driver::{Job, Turn};
@@ -15,8 +14,6 @@ use crate::driver::{Job, Turn};
 const MARKER_DAYS: i64 = 60;
 /// Revisions of the change feed that are kept: who is further behind reads everything anew.
 const FEED: u64 = 100_000;
-/// Keys read in one step.
-const PAGE: usize = 1_000;
 
 pub struct TrimHistory {
     pub history: Arc<dyn History>,
@@ -43,20 +40,8 @@ impl Job for TrimHistory {
         }
         removed += turn.store.trim(Trim::Feed { keep: FEED }).await?;
         removed += turn.store.trim(Trim::Bindings { now_ms: turn.now_ms }).await?;
-        let keys = key_ids(&turn.store).await?;
-        removed += self.history.trim_before(&keys, before(kept.request_days)).await?;
+        removed += self.history.trim_before(before(kept.request_days)).await?;
         removed += turn.store.audit_trim(before(kept.audit_days)).await?;
         Ok(removed)
-    }
-}
-
-async fn key_ids(store: &Store) -> store::Result<Vec<String>> {
-    let mut ids: Vec<String> = Vec::new();
-    loop {
-        let page = store.scan::<Key>(ids.last().map(String::as_str), PAGE).await?;
-        if page.is_empty() {
-            return Ok(ids);
-        }
-        ids.extend(page.into_iter().map(|key| key.value.id));
     }
 }

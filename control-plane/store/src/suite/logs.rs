@@ -1,7 +1,7 @@
 //! Promises about append logs.
 
 use super::bed::Bed;
-use crate::{Apply, LogEntry, Store, Trim};
+use crate::{Apply, LogEntry, Store, Trim, log_position};
 
 fn entry(log: &str, id: &str, at_ms: i64, body: &[u8]) -> LogEntry {
     LogEntry { log: log.into(), id: id.into(), at_ms, body: body.to_vec() }
@@ -35,6 +35,9 @@ pub async fn logs_read_newest_first_and_trim(bed: &Bed) {
     assert_eq!(ids(two, Some(&page[1].position), 10).await, ["a", "late"]);
     let got = two.log_get(2, "requests", &["late".into(), "none".into(), "c".into()]).await.unwrap();
     assert_eq!(got, [Some(vec![]), None, Some(b"c".to_vec())]);
+
+    assert_eq!(ids(two, Some(&log_position(3000)), 10).await, ["b", "a", "late"], "before a time, not at it");
+    assert_eq!(ids(two, Some(&log_position(2000)), 10).await, ["late"]);
 
     // The same id again replaces, also at another time.
     append(one, 3, vec![entry("requests", "a", 4000, b"again")]).await;

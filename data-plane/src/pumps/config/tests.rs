@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 use proto::node::{
-    AccountEntry, Delta, Drain, Entry, SettingsEntry, SnapshotChunk,
+    AccountEntry, Delta, Drain, Entry, Resume, SettingsEntry, SnapshotChunk,
     config_service_server::{ConfigService, ConfigServiceServer},
     entry, watch_response,
 };
@@ -28,6 +28,8 @@ type Said = Result<WatchResponse, Status>;
 struct Service {
     said: Arc<Mutex<Vec<Message>>>,
     stream: Arc<Mutex<Option<mpsc::Sender<Said>>>>,
+    /// Of the node that is tested.
+    readiness: Arc<Readiness>,
 }
 
 #[tonic::async_trait]
@@ -105,7 +107,8 @@ fn pump(service: &Service, tasks: &Tasks, disk: Option<Disk>) -> (Arc<Handle>, C
         load(&snapshot, disk);
     }
     let status: StatusOf = Arc::new(|| NodeStatus { in_flight: 7, ..NodeStatus::default() });
-    let config = Config { snapshot: snapshot.clone(), status, drain: drain.clone(), disk };
+    let readiness = Arc::clone(&service.readiness);
+    let config = Config { snapshot: snapshot.clone(), status, drain: drain.clone(), readiness, disk };
     let link = bed::link(Routes::new(ConfigServiceServer::new(service.clone())), tasks);
     (snapshot, drain, start(config, link, tasks))
 }
@@ -124,7 +127,12 @@ async fn g6_each_revision_is_applied_and_acknowledged_with_what_was_refused() {
     feed.status_changed();
     let in_flight = |message: &Message| matches!(message, Message::Status(status) if status.in_flight == 7);
     bed::until("no status", || service.said.lock().iter().any(in_flight)).await;
-    service.say(watch_response::Message::Drain(Drain {})).await;
+    service.say(watch_response::Message::Drain(Drain { stay: true })).await;
+    bed::until("it is still ready", || service.readiness.is_draining()).await;
+    service.say(watch_response::Message::Resume(Resume {})).await;
+    bed::until("it is not ready again", || !service.readiness.is_draining()).await;
+    assert!(!drain.is_cancelled());
+    service.say(watch_response::Message::Drain(Drain { stay: false })).await;
     bed::until("no drain", || drain.is_cancelled()).await;
 }
 

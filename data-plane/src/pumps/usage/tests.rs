@@ -6,7 +6,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use proto::node::usage_service_server::{UsageService, UsageServiceServer};
+use proto::node::{
+    ReportRefusedRequest, ReportRefusedResponse,
+    usage_service_server::{UsageService, UsageServiceServer},
+};
 use spool::{Lane, Options, Payload};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -79,6 +82,13 @@ struct Service(Arc<Mutex<Store>>);
 #[tonic::async_trait]
 impl UsageService for Service {
     type ReportStream = ReceiverStream<Result<ReportResponse, Status>>;
+
+    async fn report_refused(
+        &self,
+        _: Request<ReportRefusedRequest>,
+    ) -> Result<Response<ReportRefusedResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
 
     async fn report(
         &self,

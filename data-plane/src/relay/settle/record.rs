@@ -190,11 +190,12 @@ fn attempt(tried: &Tried, with_formula: bool, into: &mut Vec<u8>) {
         .int(14, tried.first_event_us)
         .int(15, tried.total_us)
         .text(16, tried.verdict)
-        .text(17, &tried.service_tier);
+        .text(17, &tried.service_tier)
+        .text(18, tried.choice);
 }
 
 /// Drops candidates, then limits, until an explanation fits its bound; what was dropped is counted.
-fn shorten(explanation: &mut Explanation) {
+pub(super) fn shorten(explanation: &mut Explanation) {
     while explanation.encoded_len() > EXPLANATION {
         if let Some(candidate) = explanation.candidates.pop() {
             *explanation.passed_over.entry(candidate.reason).or_default() += 1;

@@ -15,6 +15,8 @@ pub(super) struct Tried {
     pub(super) id: Uuid,
     pub(super) account: Arc<Account>,
     pub(super) group: Option<GroupId>,
+    /// Where the account came from.
+    pub(super) choice: &'static str,
     pub(super) model_sent: String,
     /// Unix microseconds.
     pub(super) started_us: i64,
@@ -44,6 +46,7 @@ impl Tried {
             id,
             account,
             group,
+            choice: "",
             model_sent,
             started_us: now_us,
             first_event_us: 0,

@@ -1,4 +1,7 @@
-//! `request list|explain`.
+//! `request list|explain|tail`.
+
+mod explain;
+mod tail;
 
 use anyhow::Result;
 use sdk::{
@@ -6,67 +9,123 @@ use sdk::{
     types::{Attempt, UsageRecord},
 };
 
-use super::Context;
-use crate::output::{self, Shown, count, money, time};
+use super::{Context, key_duration};
+use crate::output::{count, money, time};
+
+/// Records asked for in one page, at most.
+const PAGE: i32 = 200;
+
+/// Which records.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Filter {
+    /// Only this key's (id)
+    #[arg(long, default_value = "")]
+    key: String,
+    /// Only with an attempt at this account (id)
+    #[arg(long, default_value = "")]
+    account: String,
+    /// Only those that asked for this model
+    #[arg(long, default_value = "")]
+    model: String,
+    /// ok, client_gone, upstream_error, interrupted, unknown or refused
+    #[arg(long, default_value = "")]
+    outcome: String,
+    /// Only those whose client got this HTTP status
+    #[arg(long, default_value_t = 0)]
+    status: i32,
+    /// Only of this client kind, such as claude_code
+    #[arg(long, default_value = "")]
+    client: String,
+    /// Only those that this node served (id)
+    #[arg(long, default_value = "")]
+    node: String,
+}
 
 /// Verbs.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Newest records
+    /// Newest records, those of refused requests among them
     List {
-        /// Only this key's
-        #[arg(long, default_value = "")]
-        key: String,
-        /// Only with an attempt at this account
-        #[arg(long, default_value = "")]
-        account: String,
-        /// Only those that asked for this model
-        #[arg(long, default_value = "")]
-        model: String,
-        /// ok, client_gone, upstream_error, interrupted or unknown
-        #[arg(long, default_value = "")]
-        outcome: String,
+        /// Which
+        #[command(flatten)]
+        filter: Filter,
+        /// Only those that began so long ago at most, such as 30m or 7d, or since a time such as 2026-01-31T08:00:00Z
+        #[arg(long, value_parser = moment)]
+        since: Option<prost_types::Timestamp>,
+        /// Only those that began before: as --since
+        #[arg(long, value_parser = moment)]
+        until: Option<prost_types::Timestamp>,
         /// How many
         #[arg(long, default_value_t = 50)]
-        limit: i32,
+        limit: usize,
     },
-    /// One record, with how it was decided
+    /// One record, with how it was decided: limits, accounts, attempts, price
     Explain {
         /// Request id, as the client was told in the request-id header
         id: String,
+    },
+    /// Records as they arrive, until interrupted
+    Tail {
+        /// Which
+        #[command(flatten)]
+        filter: Filter,
+        /// End after so many
+        #[arg(long)]
+        limit: Option<usize>,
     },
 }
 
 /// Runs a verb.
 pub async fn run(context: &Context, command: Command) -> Result<()> {
     match command {
-        Command::List { key, account, model, outcome, limit } => {
-            let request = admin::ListRequestsRequest {
-                page_size: limit,
-                key_id: key,
-                account_id: account,
-                model,
-                outcome,
-                ..Default::default()
-            };
-            let answer = context
-                .client
-                .requests()
-                .list_requests(request)
-                .await
-                .map_err(sdk::Error::from)?
-                .into_inner();
-            let rows = answer.requests.iter().map(row).collect();
-            let headings =
-                vec!["ID", "AT", "MODEL", "CLIENT", "STATUS", "OUTCOME", "TRIES", "TOKENS", "COST", "TIME"];
-            context.show(context.json("crs.admin.v1.ListRequestsResponse", &answer)?, headings, rows)
-        }
+        Command::List { filter, since, until, limit } => list(context, filter, since, until, limit).await,
         Command::Explain { id } => {
             let answer = context.client.requests().get_request(admin::GetRequestRequest { id }).await;
-            explain(context, &answer.map_err(sdk::Error::from)?.into_inner())
+            explain::show(context, &answer.map_err(sdk::Error::from)?.into_inner())
         }
+        Command::Tail { filter, limit } => tail::follow(context, filter, limit).await,
     }
 }
+
+/// Page after page until there are enough: a page may be short though more are to come.
+async fn list(
+    context: &Context,
+    filter: Filter,
+    start: Option<prost_types::Timestamp>,
+    end: Option<prost_types::Timestamp>,
+    limit: usize,
+) -> Result<()> {
+    let mut request = admin::ListRequestsRequest {
+        key_id: filter.key,
+        account_id: filter.account,
+        model: filter.model,
+        outcome: filter.outcome,
+        status: filter.status,
+        client_kind: filter.client,
+        node_id: filter.node,
+        with_refused: true,
+        start,
+        end,
+        ..Default::default()
+    };
+    let mut all = admin::ListRequestsResponse::default();
+    let mut client = context.client.requests();
+    while all.requests.len() < limit {
+        request.page_size = i32::try_from(limit - all.requests.len()).unwrap_or(PAGE).min(PAGE);
+        let page = client.list_requests(request.clone()).await.map_err(sdk::Error::from)?.into_inner();
+        all.requests.extend(page.requests);
+        all.next_page_token.clone_from(&page.next_page_token);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    let rows = all.requests.iter().map(row).collect();
+    context.show(context.json("crs.admin.v1.ListRequestsResponse", &all)?, HEADINGS.to_vec(), rows)
+}
+
+const HEADINGS: [&str; 10] =
+    ["ID", "AT", "MODEL", "CLIENT", "STATUS", "OUTCOME", "TRIES", "TOKENS", "COST", "TIME"];
 
 fn row(record: &UsageRecord) -> Vec<String> {
     let tokens = record.attempts.iter().filter_map(|attempt| attempt.usage).map(|usage| usage.all()).sum();
@@ -76,12 +135,20 @@ fn row(record: &UsageRecord) -> Vec<String> {
         record.model.clone(),
         record.client_kind.clone(),
         record.status.to_string(),
-        format!("{}{}", record.outcome, if record.estimated { " (estimated)" } else { "" }),
+        outcome(record),
         record.attempts.len().to_string(),
         count(tokens),
         cost(record),
         format!("{} ms", record.total_us / 1000),
     ]
+}
+
+fn outcome(record: &UsageRecord) -> String {
+    match &record.refusal {
+        Some(refusal) => format!("{}: {}", record.outcome, refusal.reason),
+        None if record.estimated => format!("{} (estimated)", record.outcome),
+        None => record.outcome.clone(),
+    }
 }
 
 /// What a request cost. Tokens of a model without a price are not free: that is said, where 0 would hide it.
@@ -94,58 +161,20 @@ fn cost(record: &UsageRecord) -> String {
     }
 }
 
-fn explain(context: &Context, record: &UsageRecord) -> Result<()> {
-    let line = |what: &str, value: String| vec![what.to_owned(), value];
-    let explanation = record.explanation.clone().unwrap_or_default();
-    let mut rows = vec![
-        line("request", record.request_id.clone()),
-        line("key", record.key_id.clone()),
-        line("asked", format!("{} {} for {}", record.dialect, record.operation, record.model)),
-        line("config", explanation.revision.clone()),
-        line("session", explanation.session_source.clone()),
-        line("choice", explanation.choice.clone()),
-    ];
-    for limit in &explanation.limits {
-        let text = format!(
-            "took {} of {} {}; {} left in the lease",
-            limit.taken, limit.amount, limit.meter, limit.lease_left
-        );
-        rows.push(line("limit", text));
+/// A moment: so long ago, or a time of RFC 3339.
+fn moment(text: &str) -> Result<prost_types::Timestamp, String> {
+    if let Ok(ago) = key_duration(text) {
+        let seconds = process::clock::unix_ms() / 1000 - ago.seconds;
+        return Ok(prost_types::Timestamp { seconds, nanos: 0 });
     }
-    for candidate in &explanation.candidates {
-        let why = if candidate.reason.is_empty() { "chosen" } else { &candidate.reason };
-        rows.push(line("account", format!("{}: {why}", candidate.account_id)));
-    }
-    for (reason, number) in &explanation.passed_over {
-        rows.push(line("accounts", format!("{number} more: {reason}")));
-    }
-    for attempt in &record.attempts {
-        let cost = attempt.cost.clone().unwrap_or_default();
-        let text = format!(
-            "{} at {} as {}: HTTP {}, {}, first event {} ms, {} ms in all\n{}",
-            attempt.id,
-            attempt.account_id,
-            attempt.model_sent,
-            attempt.status,
-            attempt.outcome,
-            attempt.first_event_us / 1000,
-            attempt.total_us / 1000,
-            match (attempt.is_unpriced(), cost.formula.as_str()) {
-                (true, _) => "no price for this model (see `crsctl settings get`, unknown_price)".to_owned(),
-                (false, "") => money(cost.rated),
-                (false, formula) => format!("{formula} = {}", money(cost.rated)),
-            },
-        );
-        rows.push(line("attempt", text));
-    }
-    let json = context.json("crs.types.v1.UsageRecord", record)?;
-    let names = vec![record.request_id.clone()];
-    output::print(context.format, Shown { json, table: (vec!["WHAT", "HOW"], rows), names, note: None })
+    text.parse().map_err(|_| {
+        format!("{text:?} is neither a duration such as 30m nor a time such as 2026-01-31T08:00:00Z")
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use sdk::types::{Cost, TokenUsage};
+    use sdk::types::{Cost, Refusal, TokenUsage};
 
     use super::*;
 
@@ -164,5 +193,21 @@ mod tests {
             told(vec![attempt(5, "", 0), attempt(10, "m", 30_000)]),
             format!("{} and more", money(30_000))
         );
+    }
+
+    #[test]
+    fn moments_are_ages_or_times() {
+        assert_eq!(moment("1970-01-01T00:01:00Z").unwrap().seconds, 60);
+        let ago = process::clock::unix_ms() / 1000 - moment("1h").unwrap().seconds;
+        assert!((3_600..3_610).contains(&ago), "{ago}");
+        assert!(moment("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_refused_request_says_why() {
+        let refusal = Refusal { reason: "limit".into(), ..Refusal::default() };
+        let record =
+            UsageRecord { outcome: "refused".into(), refusal: Some(refusal), ..UsageRecord::default() };
+        assert_eq!(outcome(&record), "refused: limit");
     }
 }

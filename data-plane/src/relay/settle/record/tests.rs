@@ -42,6 +42,7 @@ fn tried() -> Tried {
     (tried.first_event_us, tried.total_us, tried.estimated) = (10, 20, true);
     tried.model_served = "served".into();
     tried.service_tier = "standard".into();
+    tried.choice = "binding";
     tried.upstream_request_id = "up".into();
     tried
 }
@@ -132,6 +133,7 @@ fn a_record_reads_back_and_is_written_as_prost_would() {
         total_us: 20,
         verdict: "fine".into(),
         service_tier: "standard".into(),
+        choice: "binding".into(),
     };
     let expected = UsageRecord {
         request_id: "req".into(),
@@ -155,6 +157,7 @@ fn a_record_reads_back_and_is_written_as_prost_would() {
         request_bytes: 300,
         response_bytes: 400,
         unpriced: false,
+        refusal: None,
     };
     assert_eq!(read, expected);
     let without = || Tried { cost: None, ..tried() };
