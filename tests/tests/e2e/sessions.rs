@@ -11,8 +11,13 @@ use serde_json::{Value, json};
 
 use crate::bed::{Test, serves};
 
-const NODES: FleetOptions =
-    FleetOptions { replicas: 2, nodes: 2, fsync: "always", node_environment: Vec::new() };
+const NODES: FleetOptions = FleetOptions {
+    replicas: 2,
+    nodes: 2,
+    fsync: "always",
+    node_environment: Vec::new(),
+    replica_environment: Vec::new(),
+};
 
 fn key_of(number: usize) -> String {
     format!("sk-ant-canary-session-{number:04}")
