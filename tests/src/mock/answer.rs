@@ -1,8 +1,9 @@
-//! What the model "says": content blocks and token counts of a request, before any framing and any misbehaviour.
+//! What the model "says": content blocks and token counts of a request, before any dialect, framing and misbehaviour.
 
 use serde_json::{Value, json};
 
 use super::{
+    api::Dialect,
     count,
     ledger::Counted,
     scenario::{Behaviour, Fault},
@@ -19,19 +20,47 @@ pub enum Block {
     ToolUse(String, String, Vec<String>),
 }
 
+/// What a request asks, whatever its dialect.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// Model asked for.
+    pub model: String,
+    /// Tools by name, with the schema of what they take.
+    pub tools: Vec<(String, Value)>,
+    /// The tool that must be used; an empty name: any.
+    pub forced: Option<String>,
+    /// Whether none may be used.
+    pub no_tool: bool,
+    /// The last text of the user's; none: it is a tool's turn to have spoken.
+    pub said: Option<String>,
+    /// Whether it thinks first.
+    pub thinks: bool,
+    /// The schema that the answer must have.
+    pub schema: Option<Value>,
+}
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// `msg_…`
+    /// Hexadecimal; each dialect puts its own beginning before it.
     pub id: String,
     /// Model that answers.
     pub model: String,
     /// What it says.
     pub blocks: Vec<Block>,
     /// Why it stops.
-    pub stop_reason: &'static str,
+    pub stop: Stop,
     /// What it counts.
     pub counted: Counted,
+}
+
+/// Why an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// All is said.
+    End,
+    /// A tool is to be used.
+    Tool,
 }
 
 const WORDS: [&str; 16] = [
@@ -53,30 +82,54 @@ const WORDS: [&str; 16] = [
     "\"quoted\" ",
 ];
 
-/// Makes the answer to a messages request.
-pub fn make(body: &[u8], request: &Value, behaviour: &Behaviour) -> Answer {
+/// Makes the answer to a question that came in that body.
+pub fn make(dialect: Dialect, body: &[u8], question: &Question, behaviour: &Behaviour) -> Answer {
     let digest = count::digest(body);
     let mut blocks = Vec::new();
-    if request["thinking"]["type"] == "enabled" {
+    if question.thinks {
         blocks.push(Block::Thinking(vec!["Let me ".into(), "think.".into()], hex::encode(&digest[..24])));
     }
-    let tool = wanted_tool(request);
-    let stop_reason = match tool {
+    let stop = match question.tool() {
         Some((name, input)) => {
             blocks.push(Block::Text(vec!["I will ".into(), format!("use {name}.")]));
-            let id = format!("toolu_{}", hex::encode(&digest[4..16]));
-            blocks.push(Block::ToolUse(id, name, pieces(&input.to_string(), 7)));
-            "tool_use"
+            blocks.push(Block::ToolUse(hex::encode(&digest[4..16]), name, pieces(&input.to_string(), 7)));
+            Stop::Tool
         }
         None => {
-            blocks.push(Block::Text(text(&digest, behaviour)));
-            "end_turn"
+            let schema = question.schema.as_ref().map(|schema| pieces(&example(schema).to_string(), 9));
+            blocks.push(Block::Text(schema.unwrap_or_else(|| text(&digest, behaviour))));
+            Stop::End
         }
     };
     let output = 3 + blocks.iter().map(Block::pieces).sum::<usize>() as i64 * 2 + i64::from(digest[3] % 5);
-    let counted = count::messages(body, &digest, output);
-    let model = request["model"].as_str().unwrap_or_default().to_owned();
-    Answer { id: format!("msg_{}", hex::encode(&digest[..12])), model, blocks, stop_reason, counted }
+    let counted = match dialect {
+        Dialect::AnthropicMessages => count::messages(body, &digest, output),
+        _ => count::others(body, &digest, output),
+    };
+    Answer { id: hex::encode(&digest[..12]), model: question.model.clone(), blocks, stop, counted }
+}
+
+impl Question {
+    /// The tool to be used, and with what: one that must be, or one that the user asks for as `use the tool NAME` or
+    /// `use the tool NAME with {…}`.
+    fn tool(&self) -> Option<(String, Value)> {
+        let named = |name: &str| self.tools.iter().find(|tool| tool.0 == name);
+        if self.no_tool || self.tools.is_empty() {
+            return None;
+        }
+        if let Some(forced) = &self.forced {
+            let (name, schema) = if forced.is_empty() { self.tools.first() } else { named(forced) }?;
+            return Some((name.clone(), example(schema)));
+        }
+        let rest = self.said.as_deref()?.split("use the tool ").nth(1)?;
+        let name: String =
+            rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '-').collect();
+        let (_, schema) = named(&name)?;
+        let given = rest[name.len()..].strip_prefix(" with ").and_then(|json| {
+            serde_json::Deserializer::from_str(json).into_iter::<Value>().next().and_then(Result::ok)
+        });
+        Some((name, given.unwrap_or_else(|| example(schema))))
+    }
 }
 
 fn text(digest: &[u8; 32], behaviour: &Behaviour) -> Vec<String> {
@@ -97,49 +150,10 @@ fn pieces(text: &str, length: usize) -> Vec<String> {
     characters.chunks(length).map(|chunk| chunk.iter().collect()).collect()
 }
 
-/// The tool that a request wants used, and with what: forced by `tool_choice`, or asked for by the last user text as
-/// `use the tool NAME` or `use the tool NAME with {…}`.
-fn wanted_tool(request: &Value) -> Option<(String, Value)> {
-    let tools = request["tools"].as_array().filter(|tools| !tools.is_empty())?;
-    let named = |name: &str| tools.iter().find(|tool| tool["name"] == name);
-    let choice = &request["tool_choice"];
-    let tool = match choice["type"].as_str() {
-        Some("none") => return None,
-        Some("any") => tools.first(),
-        Some("tool") => named(choice["name"].as_str()?),
-        _ => None,
-    };
-    if let Some(tool) = tool {
-        return Some((tool["name"].as_str()?.to_owned(), example(&tool["input_schema"])));
-    }
-    let said = last_user_text(request)?;
-    let rest = said.split("use the tool ").nth(1)?;
-    let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '-').collect();
-    let tool = named(&name)?;
-    let given = rest[name.len()..].strip_prefix(" with ").and_then(|json| {
-        serde_json::Deserializer::from_str(json).into_iter::<Value>().next().and_then(Result::ok)
-    });
-    Some((name, given.unwrap_or_else(|| example(&tool["input_schema"]))))
-}
-
-/// The last message's text where it is the user's; a tool's result is no text.
-fn last_user_text(request: &Value) -> Option<String> {
-    let user = |message: &&Value| message["role"] == "user";
-    let last = request["messages"].as_array()?.iter().rev().find(user)?;
-    if let Some(text) = last["content"].as_str() {
-        return Some(text.to_owned());
-    }
-    let blocks = last["content"].as_array()?;
-    if blocks.iter().any(|block| block["type"] == "tool_result") {
-        return None;
-    }
-    Some(blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n"))
-}
-
 /// An input that a schema would take.
 fn example(schema: &Value) -> Value {
     let properties = schema["properties"].as_object().cloned().unwrap_or_default();
-    let value = |property: &Value| match property["type"].as_str() {
+    let value = |property: &Value| match property["type"].as_str().map(str::to_lowercase).as_deref() {
         Some("integer" | "number") => json!(7),
         Some("boolean") => json!(true),
         Some("array") => json!([]),
@@ -156,35 +170,4 @@ impl Block {
             Self::Thinking(pieces, _) | Self::Text(pieces) | Self::ToolUse(_, _, pieces) => pieces.len(),
         }
     }
-
-    /// The block as a whole answer has it.
-    fn whole(&self) -> Value {
-        match self {
-            Self::Thinking(pieces, signature) => {
-                json!({"type": "thinking", "thinking": pieces.concat(), "signature": signature})
-            }
-            Self::Text(pieces) => json!({"type": "text", "text": pieces.concat()}),
-            Self::ToolUse(id, name, pieces) => {
-                let input: Value = serde_json::from_str(&pieces.concat()).unwrap_or_default();
-                json!({"type": "tool_use", "id": id, "name": name, "input": input})
-            }
-        }
-    }
-}
-
-/// The whole answer as JSON, with the usage object as it is to be told.
-pub fn whole(answer: &Answer, usage: &Value) -> Value {
-    let mut message = json!({
-        "id": answer.id,
-        "type": "message",
-        "role": "assistant",
-        "model": answer.model,
-        "content": answer.blocks.iter().map(Block::whole).collect::<Vec<_>>(),
-        "stop_reason": answer.stop_reason,
-        "stop_sequence": null,
-    });
-    if !usage.is_null() {
-        message["usage"] = usage.clone();
-    }
-    message
 }

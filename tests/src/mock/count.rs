@@ -25,6 +25,22 @@ pub fn messages(body: &[u8], digest: &[u8; 32], output: i64) -> Counted {
     counted
 }
 
+/// What a request in another dialect counts: of a body that speaks of caching a part was cached, and of one that asks for
+/// reasoning a part of the output is.
+pub fn others(body: &[u8], digest: &[u8; 32], output: i64) -> Counted {
+    let says = |word: &[u8]| memchr::memmem::find(body, word).is_some();
+    let cached = says(b"prompt_cache_key") || says(b"cachedContent");
+    let reasons = says(b"\"reasoning") || says(b"thinkingConfig");
+    let reasoning = if reasons { 1 + i64::from(digest[4] % 20) } else { 0 };
+    Counted {
+        input: input(body),
+        output: output + reasoning,
+        cache_read: if cached { i64::from(digest[1]) * 5 } else { 0 },
+        reasoning,
+        ..Counted::default()
+    }
+}
+
 /// Input tokens of a body: what `count_tokens` answers.
 pub fn input(body: &[u8]) -> i64 {
     9 + body.len() as i64 / 4

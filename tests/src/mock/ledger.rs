@@ -18,6 +18,8 @@ pub struct Counted {
     pub cache_write_5m: i64,
     /// Written to a cache of one hour.
     pub cache_write_1h: i64,
+    /// Of the output: reasoning.
+    pub reasoning: i64,
 }
 
 /// One request that reached the mock.

@@ -1,12 +1,17 @@
-//! A mock upstream that speaks Anthropic Messages exactly, misbehaves on command, and keeps its own ledger. Tests run it
-//! in their own process; the benchmark and people run the same thing as `mock-upstream`.
+//! A mock upstream that speaks all four dialects exactly (Anthropic Messages, OpenAI Chat Completions with embeddings and
+//! Responses, Gemini), misbehaves on command, and keeps its own ledger. Tests run it in their own process; the benchmark and people run the same thing as `mock-upstream`.
 
 mod admin;
 mod answer;
+mod anthropic;
+pub mod api;
 pub mod compress;
 mod count;
-mod events;
+mod faults;
+mod gemini;
 mod ledger;
+mod openai_chat;
+mod openai_responses;
 pub mod scenario;
 mod server;
 mod writer;

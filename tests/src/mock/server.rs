@@ -1,4 +1,4 @@
-//! The mock's listener and its routes: what the Messages API accepts and refuses.
+//! The mock's listener: takes requests, writes them down, and has them answered in their dialect.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -10,9 +10,11 @@ use tokio::{
 };
 
 use super::{
-    admin, answer, count, events,
+    admin,
+    api::{Api, Dialect, Refusal},
+    count,
     ledger::{Entry, Ledger},
-    now_us,
+    now_us, openai_responses,
     scenario::{self, Behaviour, Fault, Registry},
     writer::{After, Writer},
 };
@@ -44,6 +46,8 @@ pub struct State {
     /// What it is told to do.
     pub scenarios: Registry,
     counter: std::sync::atomic::AtomicU64,
+    /// Responses that are kept, by id, with the key that they belong to.
+    kept: parking_lot::Mutex<std::collections::HashMap<String, String>>,
     streams: parking_lot::Mutex<std::collections::HashMap<String, Arc<Vec<bytes::Bytes>>>>,
 }
 
@@ -138,7 +142,8 @@ async fn serve(
     }
     let mut asked = Asked { request_id: format!("req_mock_{:08x}", next(state)), ..Asked::default() };
     (asked.scenario, asked.tag) = scenario::marker(&body);
-    asked.key = presented_key(head);
+    asked.api = Api::of(path_of(state, head), head.query());
+    asked.key = asked.api.clone().unwrap_or_default().key(head);
     asked.behaviour = state.scenarios.next(&asked.scenario, &asked.key);
     asked.body = body;
     if !state.options.lean {
@@ -167,6 +172,7 @@ async fn serve(
 struct Asked {
     request_id: String,
     number: Option<usize>,
+    api: Option<Api>,
     key: String,
     scenario: String,
     tag: String,
@@ -190,7 +196,10 @@ impl Asked {
             body: if state.options.keep_bodies { self.body.clone() } else { Vec::new() },
             scenario: self.scenario.clone(),
             tag: self.tag.clone(),
-            model: self.json["model"].as_str().unwrap_or_default().to_owned(),
+            model: match self.api.as_ref().and_then(|api| api.model.clone()) {
+                Some(model) => model,
+                None => self.json["model"].as_str().unwrap_or_default().to_owned(),
+            },
             ..Entry::default()
         }
     }
@@ -203,43 +212,59 @@ async fn respond(state: &State, writer: Writer<'_>, head: &Head, asked: &Asked) 
             state.ledger.amend(number, |entry| entry.status = status);
         }
     };
-    let json = |status: u16| head_of(status, "application/json", &asked.request_id, &behaviour.headers);
+    let api = asked.api.clone().unwrap_or_default();
+    let json = |status: u16| head_of(status, "application/json", &api, &asked.request_id, &behaviour.headers);
     if let Err((status, kind, message)) = accepted(state, head, asked) {
         mark(status);
-        let body = error_body(kind, &message, &asked.request_id);
+        let body = api.error(status, kind, &message, &asked.request_id);
         return writer.whole(&json(status), &body, behaviour).await;
     }
     if behaviour.status != 0 || behaviour.body.is_some() {
         let status = if behaviour.status == 0 { 200 } else { behaviour.status };
         mark(status);
-        return writer.whole(&json(status), &refusal(behaviour, status, &asked.request_id), behaviour).await;
+        let message = if behaviour.message.is_empty() { "The mock was told to." } else { &behaviour.message };
+        let usual = || api.error(status, &behaviour.error_type, message, &asked.request_id);
+        let body = behaviour.body.clone().map_or_else(usual, String::into_bytes);
+        return writer.whole(&json(status), &body, behaviour).await;
+    }
+    if let Some(lost) = lost(state, asked) {
+        mark(400);
+        return writer.whole(&json(400), &lost, behaviour).await;
     }
     mark(200);
-    match path_of(state, head) {
-        "/v1/models" => writer.whole(&json(200), models().to_string().as_bytes(), behaviour).await,
-        "/v1/messages/count_tokens" => {
-            let body = json!({"input_tokens": count::input(&asked.body)}).to_string();
-            writer.whole(&json(200), body.as_bytes(), behaviour).await
+    let counted = |counted| {
+        if let (Some(number), Some(counted)) = (asked.number, counted) {
+            state.ledger.amend(number, |entry| entry.counted = Some(counted));
         }
-        _ if state.options.lean => lean(state, writer, asked).await,
-        _ => messages(state, writer, asked).await,
+    };
+    if let Some(body) = api.other(&asked.body, &asked.json) {
+        counted(api.counted(&asked.body));
+        return writer.whole(&json(200), body.to_string().as_bytes(), behaviour).await;
     }
+    if state.options.lean {
+        return lean(state, writer, asked).await;
+    }
+    let answer = api.answer(&asked.body, &asked.json, behaviour);
+    counted(Some(answer.counted));
+    if api.dialect == Dialect::OpenaiResponses && asked.json["store"] != false {
+        state.kept.lock().insert(openai_responses::id(&answer), asked.key.clone());
+    }
+    if api.is_stream(&asked.json) {
+        let kind = if api.as_events { EVENTS } else { "application/json; charset=UTF-8" };
+        let head = head_of(200, kind, &api, &asked.request_id, &behaviour.headers);
+        return writer.stream(&head, &api.stream(&answer, &asked.json, behaviour), behaviour).await;
+    }
+    let whole = api.whole(&answer, &asked.json, behaviour);
+    writer.whole(&json(200), whole.to_string().as_bytes(), behaviour).await
 }
 
-async fn messages(state: &State, writer: Writer<'_>, asked: &Asked) -> Result<After> {
-    let behaviour = &asked.behaviour;
-    let answer = answer::make(&asked.body, &asked.json, behaviour);
-    if let Some(number) = asked.number {
-        state.ledger.amend(number, |entry| entry.counted = Some(answer.counted));
-    }
-    let streams = asked.json["stream"] == true;
-    let kind = if streams { "text/event-stream; charset=utf-8" } else { "application/json" };
-    let head = head_of(200, kind, &asked.request_id, &behaviour.headers);
-    if streams {
-        return writer.stream(&head, &events::stream(&answer, behaviour), behaviour).await;
-    }
-    let usage = events::told(&answer.counted, behaviour.usage);
-    writer.whole(&head, answer::whole(&answer, &usage).to_string().as_bytes(), behaviour).await
+const EVENTS: &str = "text/event-stream; charset=utf-8";
+
+/// What is answered where a request builds on an answer that was not given to this key.
+fn lost(state: &State, asked: &Asked) -> Option<Vec<u8>> {
+    let id = asked.json["previous_response_id"].as_str()?;
+    let kept = state.kept.lock().get(id) == Some(&asked.key);
+    (!kept).then(|| openai_responses::not_kept(id))
 }
 
 /// Answers without looking at the body but for its marker and whether it asks for a stream; made once a scenario.
@@ -250,18 +275,19 @@ async fn lean(state: &State, writer: Writer<'_>, asked: &Asked) -> Result<After>
     let known = state.streams.lock().get(&name).cloned();
     let parts = known.unwrap_or_else(|| {
         let request = json!({"model": "claude-sonnet-4-5", "max_tokens": 100});
-        let answer = answer::make(b"lean", &request, behaviour);
+        let api = Api::default();
+        let answer = api.answer(b"lean", &request, behaviour);
         let parts = if streams {
-            events::stream(&answer, behaviour)
+            api.stream(&answer, &request, behaviour)
         } else {
-            vec![answer::whole(&answer, &count::usage(&answer.counted)).to_string().into()]
+            vec![api.whole(&answer, &request, behaviour).to_string().into()]
         };
         let parts = Arc::new(parts);
         state.streams.lock().insert(name, parts.clone());
         parts
     });
-    let kind = if streams { "text/event-stream; charset=utf-8" } else { "application/json" };
-    let head = head_of(200, kind, "req_mock_lean", &[]);
+    let kind = if streams { EVENTS } else { "application/json" };
+    let head = head_of(200, kind, &Api::default(), "req_mock_lean", &[]);
     if streams {
         return writer.stream(&head, &parts, behaviour).await;
     }
@@ -278,96 +304,22 @@ fn path_of<'h>(state: &State, head: &'h Head) -> &'h str {
     if state.options.lean { path.strip_prefix("/api").unwrap_or(path) } else { path }
 }
 
-fn presented_key(head: &Head) -> String {
-    let bearer = || head.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    head.header("x-api-key").or_else(bearer).unwrap_or_default().to_owned()
-}
-
-type Refusal = (u16, &'static str, String);
-
 /// What the real API checks before it answers.
 fn accepted(state: &State, head: &Head, asked: &Asked) -> Result<(), Refusal> {
-    let (key, body, request) = (&asked.key, &asked.body, &asked.json);
-    let refuse = |status, kind, message: &str| Err((status, kind, message.to_owned()));
-    let known = state.options.keys.is_empty() || state.options.keys.iter().any(|known| known == key);
-    if key.is_empty() || !known {
-        return refuse(401, "authentication_error", "invalid x-api-key");
+    let known = state.options.keys.is_empty() || state.options.keys.contains(&asked.key);
+    if asked.key.is_empty() || !known {
+        return Err((401, "", "invalid x-api-key".into()));
     }
-    let post = match path_of(state, head) {
-        "/v1/messages" | "/v1/messages/count_tokens" => true,
-        "/v1/models" => false,
-        _ => return refuse(404, "not_found_error", "Not found"),
-    };
-    if (head.method == "POST") != post {
-        return refuse(405, "invalid_request_error", "Method Not Allowed");
-    }
-    if head.header("anthropic-version").is_none() {
-        return refuse(400, "invalid_request_error", "anthropic-version: header is required");
-    }
-    if !post || state.options.lean {
-        return Ok(());
-    }
-    if !request.is_object() {
-        let what = serde_json::from_slice::<Value>(body)
-            .err()
-            .map_or("an object is expected".into(), |e| e.to_string());
-        return refuse(400, "invalid_request_error", &format!("The request body is not valid JSON: {what}"));
-    }
-    let wrong = |message: &str| refuse(400, "invalid_request_error", message);
-    if request["model"].as_str().is_none_or(str::is_empty) {
-        return wrong("model: Field required");
-    }
-    if request["messages"].as_array().is_none_or(Vec::is_empty) {
-        return wrong("messages: Field required");
-    }
-    let counts_only = head.path().ends_with("count_tokens");
-    if !counts_only && request["max_tokens"].as_i64().is_none_or(|tokens| tokens <= 0) {
-        return wrong("max_tokens: Field required");
-    }
-    Ok(())
+    let Some(api) = &asked.api else { return Err((404, "", "Not found".into())) };
+    api.check(head, &asked.body, &asked.json, state.options.lean)
 }
 
-fn refusal(behaviour: &Behaviour, status: u16, request_id: &str) -> Vec<u8> {
-    if let Some(body) = &behaviour.body {
-        return body.clone().into_bytes();
-    }
-    let usual = match status {
-        400 => "invalid_request_error",
-        401 => "authentication_error",
-        402 => "billing_error",
-        403 => "permission_error",
-        404 => "not_found_error",
-        413 => "request_too_large",
-        429 => "rate_limit_error",
-        504 => "timeout_error",
-        529 => "overloaded_error",
-        _ => "api_error",
-    };
-    let kind = if behaviour.error_type.is_empty() { usual } else { &behaviour.error_type };
-    let message = if behaviour.message.is_empty() { "The mock was told to." } else { &behaviour.message };
-    error_body(kind, message, request_id)
-}
-
-fn error_body(kind: &str, message: &str, request_id: &str) -> Vec<u8> {
-    let error = json!({"type": kind, "message": message});
-    json!({"type": "error", "error": error, "request_id": request_id}).to_string().into_bytes()
-}
-
-fn models() -> Value {
-    let model = |id: &str, name: &str| json!({"type": "model", "id": id, "display_name": name, "created_at": "2026-01-01T00:00:00Z"});
-    let data = [
-        model("claude-opus-4-5-20251101", "Claude Opus 4.5"),
-        model("claude-sonnet-4-5-20250929", "Claude Sonnet 4.5"),
-        model("claude-haiku-4-5-20251001", "Claude Haiku 4.5"),
-    ];
-    json!({"data": data, "has_more": false, "first_id": data[0]["id"], "last_id": data[2]["id"]})
-}
-
-fn head_of(status: u16, kind: &str, request_id: &str, headers: &[(String, String)]) -> String {
+fn head_of(status: u16, kind: &str, api: &Api, request_id: &str, headers: &[(String, String)]) -> String {
     let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
     let mut head = format!("HTTP/1.1 {status} {}\r\n", reason.unwrap_or("Status"));
     head.push_str(&format!(
-        "content-type: {kind}\r\nrequest-id: {request_id}\r\nanthropic-organization-id: mock-organization\r\n"
+        "content-type: {kind}\r\n{}: {request_id}\r\nanthropic-organization-id: mock-organization\r\n",
+        api.id_header()
     ));
     if kind.starts_with("text/event-stream") {
         head.push_str("cache-control: no-cache\r\n");

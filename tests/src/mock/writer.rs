@@ -212,13 +212,19 @@ fn encoding_header(behaviour: &Behaviour) -> String {
 }
 
 fn is_delta(event: &Bytes) -> bool {
+    let has = |mark: &[u8]| memchr::memmem::find(event, mark).is_some();
     event.starts_with(b"event: content_block_delta")
+        || event.starts_with(b"event: response.output_text.delta")
+        || has(b"\"delta\":{\"content\":")
+        || has(b"\"candidates\"")
 }
+
+/// What stands before a delta's text, by dialect.
+const TEXTS: [&[u8]; 3] = [b"\"text\":\"", b"\"content\":\"", b"\"delta\":\""];
 
 /// The event with the time in the first 16 characters of its text, where it is a delta that has room.
 fn stamped(event: &Bytes) -> Bytes {
-    let mark = b"\"text\":\"";
-    let start = memchr::memmem::find(event, mark).map(|at| at + mark.len());
+    let start = TEXTS.iter().find_map(|mark| Some(memchr::memmem::find(event, mark)? + mark.len()));
     match start {
         Some(start) if is_delta(event) && event.len() > start + 16 => {
             let mut changed = event.to_vec();

@@ -59,7 +59,12 @@ impl Admin {
             "credentials": {"api_key": key},
         });
         merge(&mut account, more);
-        let made = self.call("POST", "/api/v2/accounts/claude-console", account).await?;
+        self.account_on("claude-console", account).await
+    }
+
+    /// An account on any platform, with all its fields. Gives its id.
+    pub async fn account_on(&self, platform: &str, account: Value) -> Result<String> {
+        let made = self.call("POST", &format!("/api/v2/accounts/{platform}"), account).await?;
         Ok(made["id"].as_str().unwrap_or_default().to_owned())
     }
 

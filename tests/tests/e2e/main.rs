@@ -10,6 +10,7 @@ mod bed;
 mod books;
 mod certificates;
 mod configuration;
+mod dialects;
 mod g10_contract;
 mod g11_explain;
 mod g12_rolling;

@@ -72,7 +72,9 @@ impl Platform for GeminiApi {
             (Method::GET, uri(account, "models", client.as_deref())?)
         } else {
             let (model, verb) = (gemini_like::model_in_path(&model_sent)?, gemini_like::verb(call)?);
-            let query = gemini_like::query(client, call.stream);
+            // A client of Gemini's own says itself whether its stream is one of events or an array.
+            let native = call.verb == "streamGenerateContent";
+            let query = if native { client } else { gemini_like::query(client, call.stream) };
             (Method::POST, uri(account, &format!("models/{model}:{verb}"), query.as_deref())?)
         };
         Ok(Prepared { method, uri, headers, body: BodyPlan::AsIs, model_sent, to_sign: false })
