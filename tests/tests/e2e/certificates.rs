@@ -2,6 +2,7 @@
 //! name is the node's id; no join token is needed, and no other certificate helps.
 
 use std::{
+    net::SocketAddr,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -65,6 +66,39 @@ fn certificate(folder: &Path, authority: &str, name: &str, san: &str) -> anyhow:
     Ok(true)
 }
 
+/// Starts a node that has no token; where it relays.
+fn start(
+    fleet: &Fleet,
+    folder: &Path,
+    name: &str,
+    certificate: &str,
+) -> anyhow::Result<(Process, SocketAddr)> {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (relay, ops) = (free_port()?, free_port()?);
+    let control = format!("https://{}", fleet.replicas[0].for_nodes);
+    let arguments = [
+        "serve",
+        "--data-dir",
+        &file(name),
+        "--control",
+        &control,
+        "--listen",
+        &relay.to_string(),
+        "--ops-listen",
+        &ops.to_string(),
+        "--node-name",
+        name,
+        "--control-ca-file",
+        &file("ours.pem"),
+        "--client-certificate",
+        &file(&format!("{certificate}.crt")),
+        "--client-key",
+        &file(&format!("{certificate}.key")),
+    ];
+    let arguments = arguments.map(str::to_owned).to_vec();
+    Ok((Process::start(name, &binary("crs-data")?, &arguments, &[], folder)?, relay))
+}
+
 #[tokio::test]
 async fn a_node_with_a_certificate_of_our_authority_needs_no_token_and_is_named_by_it() -> Test {
     let folder = tempfile::tempdir()?;
@@ -87,33 +121,7 @@ async fn a_node_with_a_certificate_of_our_authority_needs_no_token_and_is_named_
             .await?;
     fleet.account("first", &mock.url(), UPSTREAM_KEY, json!({})).await?;
     let (_, secret) = fleet.key("client", json!({})).await?;
-    let start = |name: &str, certificate: &str| -> anyhow::Result<(Process, std::net::SocketAddr)> {
-        let (relay, ops) = (free_port()?, free_port()?);
-        let control = format!("https://{}", fleet.replicas[0].for_nodes);
-        let arguments: Vec<String> = [
-            "serve",
-            "--data-dir",
-            &file(name),
-            "--control",
-            &control,
-            "--listen",
-            &relay.to_string(),
-            "--ops-listen",
-            &ops.to_string(),
-            "--node-name",
-            name,
-            "--control-ca-file",
-            &file("ours.pem"),
-            "--client-certificate",
-            &file(&format!("{certificate}.crt")),
-            "--client-key",
-            &file(&format!("{certificate}.key")),
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        Ok((Process::start(name, &binary("crs-data")?, &arguments, &[], folder.path())?, relay))
-    };
-    let (mut node, relay) = start("ours-node", "rack")?;
+    let (mut node, relay) = start(&fleet, folder.path(), "ours-node", "rack")?;
     serves(&Talk::new(relay, &secret)).await?;
     let nodes = fleet.admin.get("/api/v2/nodes").await?;
     let listed = &nodes["nodes"][0];
@@ -122,7 +130,7 @@ async fn a_node_with_a_certificate_of_our_authority_needs_no_token_and_is_named_
         (Some("rack-1"), Some("certificate")),
         "{nodes}"
     );
-    let (mut stranger, _) = start("their-node", "stranger")?;
+    let (mut stranger, _) = start(&fleet, folder.path(), "their-node", "stranger")?;
     eventually("a stranger is turned away", Duration::from_secs(15), || async {
         let log = stranger.log();
         (log.contains("the control plane is away") || log.contains("the control plane refused")).then_some(())

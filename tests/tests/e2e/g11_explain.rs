@@ -73,14 +73,21 @@ async fn g11_a_failover_and_a_refusal_are_explained_with_every_number() -> Test 
     assert_eq!((consulted["amount"].as_i64(), consulted["taken"].as_i64()), (Some(3), Some(1)), "{record}");
     assert!(consulted["window_id"] != "" && explanation["revision"] != "", "{record}");
 
-    // The limit is used up: refused, and that is explained as well.
+    let refused_id = refused(&bed).await?;
+    found_by_every_filter(&bed, key, &id, &refused_id).await?;
+    told_by_crsctl(&bed, &id, &refused_id)?;
+    bed.close().await
+}
+
+/// The limit is used up: refused, and that is explained as well. Gives the request's id.
+async fn refused(bed: &Bed) -> anyhow::Result<String> {
     let refused = eventually("the limit refuses", Duration::from_secs(10), || async {
         bed.talk.say("[mock::more]").await.ok().filter(|reply| reply.status == 429)
     })
     .await?;
     let refused_id = refused.header("request-id").unwrap_or_default().to_owned();
     let record = eventually("its record", Duration::from_secs(10), || async {
-        admin.get(&format!("/api/v2/requests/{refused_id}")).await.ok()
+        bed.crs.admin.get(&format!("/api/v2/requests/{refused_id}")).await.ok()
     })
     .await?;
     assert_eq!(
@@ -93,9 +100,7 @@ async fn g11_a_failover_and_a_refusal_are_explained_with_every_number() -> Test 
     let limit = limit.unwrap_or_default();
     assert_eq!((limit["amount"].as_i64(), limit["limit_id"] != ""), (Some(3), true), "{record}");
     assert!(limit["resets_in_ms"].as_i64().is_some_and(|ms| ms > 0 && ms <= 3_600_000), "{record}");
-    found_by_every_filter(&bed, key, &id, &refused_id).await?;
-    told_by_crsctl(&bed, &id, &refused_id)?;
-    bed.close().await
+    Ok(refused_id)
 }
 
 async fn found_by_every_filter(bed: &Bed, key: &str, id: &str, refused_id: &str) -> Test {

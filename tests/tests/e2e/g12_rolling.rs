@@ -75,7 +75,7 @@ async fn g12_a_rolling_restart_loses_no_frame_and_fails_no_request() -> Test {
         ended?;
     }
     let whole = seen.whole.load(Ordering::Relaxed);
-    let wrong = seen.wrong.lock();
+    let wrong = std::mem::take(&mut *seen.wrong.lock());
     assert!(
         wrong.is_empty(),
         "{} of {} streams: {:?}",

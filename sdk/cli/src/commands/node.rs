@@ -94,48 +94,38 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
             );
             context.done(&id, note)
         }
-        Command::List => {
-            let answer = context.client.nodes().list_nodes(admin::ListNodesRequest {}).await;
-            let answer = answer.map_err(sdk::Error::from)?.into_inner();
-            let row = |node: &admin::Node| {
-                let lag = match node.revision_lag {
-                    0 => "current".to_owned(),
-                    -1 if node.applied_revision.is_empty() => "none yet".to_owned(),
-                    -1 => "another history".to_owned(),
-                    behind => format!("{} behind", count(behind)),
-                };
-                let refused = if node.refused.is_empty() {
-                    String::new()
-                } else {
-                    format!("\n{}", node.refused.join("\n"))
-                };
-                vec![
-                    node.id.clone(),
-                    node.name.clone(),
-                    node.version.clone(),
-                    node.state.clone(),
-                    format!("{lag}{refused}"),
-                    count(node.in_flight),
-                    count(node.spool_lag),
-                    format!("{} MB", node.memory_bytes / 1_000_000),
-                    time(node.last_seen_at.as_ref()),
-                ]
-            };
-            let rows = answer.nodes.iter().map(row).collect();
-            let headings = vec![
-                "ID",
-                "NAME",
-                "VERSION",
-                "STATE",
-                "CONFIG",
-                "IN FLIGHT",
-                "SPOOL LAG",
-                "MEMORY",
-                "LAST SEEN",
-            ];
-            context.show(context.json("crs.admin.v1.ListNodesResponse", &answer)?, headings, rows)
-        }
+        Command::List => list(context).await,
     }
+}
+
+async fn list(context: &Context) -> Result<()> {
+    let answer = context.client.nodes().list_nodes(admin::ListNodesRequest {}).await;
+    let answer = answer.map_err(sdk::Error::from)?.into_inner();
+    let row = |node: &admin::Node| {
+        let lag = match node.revision_lag {
+            0 => "current".to_owned(),
+            -1 if node.applied_revision.is_empty() => "none yet".to_owned(),
+            -1 => "another history".to_owned(),
+            behind => format!("{} behind", count(behind)),
+        };
+        let refused =
+            if node.refused.is_empty() { String::new() } else { format!("\n{}", node.refused.join("\n")) };
+        vec![
+            node.id.clone(),
+            node.name.clone(),
+            node.version.clone(),
+            node.state.clone(),
+            format!("{lag}{refused}"),
+            count(node.in_flight),
+            count(node.spool_lag),
+            format!("{} MB", node.memory_bytes / 1_000_000),
+            time(node.last_seen_at.as_ref()),
+        ]
+    };
+    let rows = answer.nodes.iter().map(row).collect();
+    let headings =
+        vec!["ID", "NAME", "VERSION", "STATE", "CONFIG", "IN FLIGHT", "SPOOL LAG", "MEMORY", "LAST SEEN"];
+    context.show(context.json("crs.admin.v1.ListNodesResponse", &answer)?, headings, rows)
 }
 
 /// Runs a verb of join tokens.
