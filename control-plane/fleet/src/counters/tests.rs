@@ -95,7 +95,7 @@ fn tokens_without_a_price_are_counted_as_such() {
     let row =
         rows.into_iter().filter(|((row, _), _)| row == "total/-/key/k1").map(|((_, field), by)| (field, by));
     fields::add(&mut totals, &row.collect());
-    let mut sum = totals.clone();
+    let mut sum = totals;
     merge(&mut sum, &totals);
     assert_eq!((sum.unpriced_requests, sum.unpriced_tokens), (2, 24));
 }
