@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{text, violation::Violations};
 
+pub mod v1;
+
 /// At most so many limits on one key: a request consults each.
 pub const MAX_LIMITS: usize = 16;
 /// The largest amount: a hundred million dollars, with room for sums.

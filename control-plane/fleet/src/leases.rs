@@ -1,9 +1,15 @@
 //! Leases of meters: each node's reports and needs, one atomic step of the store per meter; and what comes out for
 //! others, told to them wherever they are connected.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
-use domain::{Account, Key, Settings, settings};
+use domain::{Account, Key, Limit, Settings, settings};
 use futures_util::{StreamExt as _, stream};
 use proto::{
     node::{LeaseRequest, LeaseResponse},
@@ -46,6 +52,8 @@ pub(crate) struct Leases {
     store: Store,
     view: View,
     pub(crate) pushes: Arc<Pushes>,
+    /// Until when a row that is not there may have been lost: the store has changed hands. Unix milliseconds.
+    pub(crate) doubt_until_ms: AtomicI64,
 }
 
 /// What one meter was asked.
@@ -58,7 +66,7 @@ struct Ask {
 
 impl Leases {
     pub(crate) fn new(store: &Store, view: &View, pushes: Arc<Pushes>) -> Self {
-        Self { store: store.clone(), view: view.clone(), pushes }
+        Self { store: store.clone(), view: view.clone(), pushes, doubt_until_ms: AtomicI64::new(0) }
     }
 
     /// Answers one message of a node. A meter whose step failed is left out: the node asks again.
@@ -131,12 +139,8 @@ impl Leases {
             report: ask.report,
             want: ask.want,
         };
-        let outcome = self.step(meter, policy, move |row, moment, policy| {
-            if moment.doubtful {
-                tracing::warn!("the store has changed hands: grants may have been lost with it");
-            }
-            row.apply(moment.now_ms, policy, &op)
-        });
+        let outcome =
+            self.step(meter, policy, move |row, moment, policy| row.apply(moment.now_ms, policy, &op));
         let outcome = outcome.await?;
         self.tell(meter, &outcome).await;
         Ok(outcome)
@@ -167,8 +171,14 @@ impl Leases {
         T: Send + 'static,
         F: Fn(&mut Row, Moment, &Policy) -> T + Send + Sync + 'static,
     {
+        let doubt_until = self.doubt_until_ms.load(Ordering::Relaxed);
         let step = move |held: &mut Option<Row>, moment: Moment| {
+            let lost = held.is_none() && moment.now_ms < doubt_until;
             let mut row = held.take().unwrap_or_default();
+            if moment.doubtful || lost {
+                tracing::warn!("the store has changed hands: no grants until leases are declared or over");
+                row.doubt(moment.now_ms, policy.ttl_ms);
+            }
             let outcome = run(&mut row, moment, &policy);
             *held = (!row.is_blank(moment.now_ms)).then_some(row);
             outcome
@@ -205,14 +215,17 @@ impl Leases {
             },
         };
         let limit = key.limits.iter().find(|known| known.id == limit);
-        Ok(limit.and_then(|limit| {
-            let window = match &limit.window {
-                Some(window) => window::Spec::from_wire(&window.to_wire()).ok()?,
-                None => window::Spec::Total,
-            };
-            Some(policy(Meter::from_name(&limit.meter)?, limit.amount, window, settings))
-        }))
+        Ok(limit.and_then(|limit| meter_policy(limit, settings)))
     }
+}
+
+/// What a limit's meter goes by; `None`: this release does not know its kind.
+pub fn meter_policy(limit: &Limit, settings: Option<&Settings>) -> Option<Policy> {
+    let window = match &limit.window {
+        Some(window) => window::Spec::from_wire(&window.to_wire()).ok()?,
+        None => window::Spec::Total,
+    };
+    Some(policy(Meter::from_name(&limit.meter)?, limit.amount, window, settings))
 }
 
 fn policy(meter: Meter, amount: i64, window: window::Spec, settings: Option<&Settings>) -> Policy {

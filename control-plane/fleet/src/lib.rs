@@ -45,6 +45,7 @@ use tonic::{Status, service::Routes};
 
 pub use config_service::OpenFeed;
 pub use guard::{Caller, Certified, Internal};
+pub use leases::meter_policy;
 pub use leases::{ACCOUNT_LIMIT, LONGEST_STREAM_MS, TTL_MS};
 pub use registry::{SILENT_AFTER_MS, forget_silent, revision_text};
 pub use write_off::WrittenOff;
@@ -97,16 +98,17 @@ impl Fleet {
         replica: String,
         tasks: &Tasks,
     ) -> store::Result<Self> {
-        let identity = watch_identity(store, tasks).await?;
         let tails = tail::Tails::start(store, replica.clone(), tasks);
         let pushes = leases::Pushes::start(store, replica, tasks);
+        let leases = Arc::new(leases::Leases::new(store, view, pushes));
+        let identity = watch_identity(store, &leases, tasks).await?;
         let inner = Inner {
             store: store.clone(),
             view: view.clone(),
             open,
             guard: guard::Guard::start(store, view, tasks),
             registry: registry::Registry::start(store, view, tasks),
-            leases: Arc::new(leases::Leases::new(store, view, pushes)),
+            leases,
             ingest: Arc::new(ingest::Ingest::new(store, view, Arc::clone(&tails))),
             tails,
             identity,
@@ -198,9 +200,13 @@ impl Fleet {
 }
 
 /// Follows who the store is: nodes declare their leases and compare their markers when it changes.
-async fn watch_identity(store: &Store, tasks: &Tasks) -> store::Result<watch::Receiver<String>> {
+async fn watch_identity(
+    store: &Store,
+    leases: &Arc<leases::Leases>,
+    tasks: &Tasks,
+) -> store::Result<watch::Receiver<String>> {
     let (sender, receiver) = watch::channel(store.identity().await?.store_identity);
-    let (store, stopping) = (store.clone(), tasks.stopping());
+    let (store, leases, stopping) = (store.clone(), Arc::clone(leases), tasks.stopping());
     tasks.spawn("store-identity", async move {
         loop {
             tokio::select! {
@@ -211,6 +217,10 @@ async fn watch_identity(store: &Store, tasks: &Tasks) -> store::Result<watch::Re
                 sender.send_if_modified(|held| {
                     let changed = *held != identity.store_identity;
                     *held = identity.store_identity;
+                    if changed {
+                        let until = clock::unix_ms() + leases::TTL_MS;
+                        leases.doubt_until_ms.store(until, Ordering::Relaxed);
+                    }
                     changed
                 });
             }

@@ -177,6 +177,11 @@ impl Limits {
                 self.cells.remove(&cell);
                 continue;
             }
+            if limit.generation > state.generation {
+                // Reset by hand: what was said of exhaustion no longer holds.
+                state.generation = limit.generation;
+                state.lease.ask_again();
+            }
             if let Some(unit) = state.take(ask.units, now) {
                 drop(state);
                 return Ok(Taken::new(demand, cell, Some(unit)));

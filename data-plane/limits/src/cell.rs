@@ -32,6 +32,8 @@ pub(crate) struct State {
     /// Units that those who wait need.
     wanted: i64,
     next_ticket: u64,
+    /// The key's limits were reset so many times when this was last asked for.
+    pub(crate) generation: u64,
     /// When the agenda will come back to this meter.
     pub(crate) scheduled: i64,
     /// When it will be looked at in case it may be forgotten.
@@ -209,6 +211,7 @@ impl Cells {
                 lease: Lease::new(kind, now),
                 queue: VecDeque::new(),
                 wanted: 0,
+                generation: 0,
                 next_ticket: 0,
                 scheduled: i64::MAX,
                 swept: i64::MAX,

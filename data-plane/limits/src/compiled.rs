@@ -47,6 +47,8 @@ pub struct Compiled {
     pub strict: bool,
     /// Which cost.
     pub cost: CostKind,
+    /// Rises when the owner's limits are reset by hand.
+    pub generation: u64,
 }
 
 /// What is wrong with one field of a limit.
@@ -111,6 +113,7 @@ impl Compiled {
                 window,
                 strict: limit.strict && kind.settles_later(),
                 cost,
+                generation: 0,
             }),
             _ => Err(violations),
         }

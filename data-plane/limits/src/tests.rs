@@ -152,6 +152,7 @@ fn requests(id: &str, amount: i64) -> Compiled {
         window: Some(window::Spec::Fixed { minutes: 5 }),
         strict: false,
         cost: CostKind::Rated,
+        generation: 0,
     }
 }
 

@@ -103,8 +103,7 @@ pub(crate) fn key(wire: &node::KeyEntry) -> Result<Key, Why> {
     if wire.id.is_empty() {
         return Err("it has no id".into());
     }
-    let limits =
-        wire.limits.iter().map(|wire_limit| limit(&wire.id, wire_limit)).collect::<Result<_, _>>()?;
+    let limits = wire.limits.iter().map(|one| limit(&wire, one)).collect::<Result<_, _>>()?;
     Ok(Key {
         id: wire.id.into(),
         name: wire.name.into(),
@@ -142,8 +141,9 @@ fn hash(wire: &node::KeyHash) -> Result<Hash, Why> {
 }
 
 /// A limit that cannot be enforced must not be left out: the whole key is refused.
-fn limit(key_id: &str, wire: &types::Limit) -> Result<Compiled, Why> {
-    Compiled::new(key_id, wire).map_err(|violations| {
+fn limit(key: &node::KeyEntry, wire: &types::Limit) -> Result<Compiled, Why> {
+    let compiled = Compiled::new(&key.id, wire);
+    compiled.map(|limit| Compiled { generation: key.limits_generation, ..limit }).map_err(|violations| {
         let violations: Vec<_> = violations.iter().map(ToString::to_string).collect();
         format!("limit `{}`: {}", wire.id, violations.join("; "))
     })

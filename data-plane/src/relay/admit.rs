@@ -8,13 +8,13 @@ use std::{
 
 use dialects::{Dialect, Operation, error::Kind, peek::Peek};
 use limits::{Compiled, Demand, Meter, Permit};
-use proto::types::LimitConsulted;
+use proto::{rules::window::Spec, types::LimitConsulted};
 use smallvec::SmallVec;
 use snapshot::{Key, Life, Settings, UnknownPrice};
 
 use super::{
     demand::{self, Size},
-    error::{Refusal, malformed},
+    error::{Bounded, Refusal, malformed},
     node::{Asked, Node},
 };
 use crate::{metrics::Reason, routes};
@@ -234,7 +234,31 @@ fn told(refusal: &limits::Refusal) -> Refusal {
             refusal.limit_id
         ),
     };
-    Refusal::new(Kind::RateLimit, Reason::Limit, message).code("relay_limit_reached").later(wait)
+    let (kind, code) = match spent_budget(refusal) {
+        Some(code) => (Kind::Billing, code),
+        None => (Kind::RateLimit, "relay_limit_reached"),
+    };
+    let counted = match refusal.meter {
+        Meter::Requests => Some("requests"),
+        Meter::Tokens => Some("tokens"),
+        Meter::Cost | Meter::Concurrency => None,
+    };
+    let bounded = counted.map(|what| Bounded { what, limit: refusal.amount, resets_in_ms: wait });
+    Refusal { bounded, ..Refusal::new(kind, Reason::Limit, message).code(code).later(wait) }
+}
+
+/// Version 1's code for a budget of money over a calendar window, which it answered with 402; all other limits are 429.
+fn spent_budget(refusal: &limits::Refusal) -> Option<&'static str> {
+    if refusal.meter != Meter::Cost {
+        return None;
+    }
+    match refusal.window? {
+        Spec::Day => Some("daily_cost_limit_exceeded"),
+        Spec::Week { .. } => Some("weekly_opus_cost_limit_exceeded"),
+        Spec::Month => Some("monthly_cost_limit_exceeded"),
+        Spec::Total => Some("total_cost_limit_exceeded"),
+        Spec::Fixed { .. } | Spec::Sliding { .. } | Spec::Hour => None,
+    }
 }
 
 /// An amount as people read it.

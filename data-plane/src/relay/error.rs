@@ -52,6 +52,19 @@ pub struct Refusal {
     pub close: bool,
     /// The limit that refused, with its figures.
     pub limit: Option<Box<LimitConsulted>>,
+    /// The limit that is used up, for the headers by which a dialect tells it.
+    pub bounded: Option<Bounded>,
+}
+
+/// A limit that is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounded {
+    /// `requests` or `tokens`.
+    pub what: &'static str,
+    /// Its bound.
+    pub limit: i64,
+    /// When something of it is free again, milliseconds from now.
+    pub resets_in_ms: u64,
 }
 
 impl Refusal {
@@ -66,6 +79,7 @@ impl Refusal {
             reason: Some(reason),
             close: false,
             limit: None,
+            bounded: None,
         }
     }
 

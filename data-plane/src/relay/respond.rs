@@ -14,13 +14,13 @@ use dialects::{
     tap::Boundary,
 };
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body::{Frame, SizeHint};
 
 use super::{
-    error::{Refusal, Retry},
+    error::{Bounded, Refusal, Retry},
     stream::Relayed,
 };
 
@@ -102,6 +102,9 @@ pub fn refusal(dialect: Dialect, refusal: &Refusal, request_id: &str) -> Respons
         headers.insert(RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1000)));
         headers.insert(RETRY_AFTER_MS, HeaderValue::from(wait_ms));
     }
+    if let Some(bounded) = &refusal.bounded {
+        tell_limit(headers, dialect, bounded, process::clock::unix_ms());
+    }
     if !refusal.waiting_helps() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
@@ -109,6 +112,32 @@ pub fn refusal(dialect: Dialect, refusal: &Refusal, request_id: &str) -> Respons
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The limit that is used up, in the headers of the dialect's own convention; Gemini has none.
+fn tell_limit(headers: &mut HeaderMap, dialect: Dialect, bounded: &Bounded, now_ms: i64) {
+    let Bounded { what, limit, resets_in_ms } = *bounded;
+    let mut set = |name: String, value: String| {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    };
+    match dialect {
+        Dialect::AnthropicMessages => {
+            let at_ms = now_ms.saturating_add_unsigned(resets_in_ms);
+            set(format!("anthropic-ratelimit-{what}-limit"), limit.to_string());
+            set(format!("anthropic-ratelimit-{what}-remaining"), "0".into());
+            if let Ok(at) = jiff::Timestamp::from_second(at_ms.div_euclid(1000) + 1) {
+                set(format!("anthropic-ratelimit-{what}-reset"), at.to_string());
+            }
+        }
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => {
+            set(format!("x-ratelimit-limit-{what}"), limit.to_string());
+            set(format!("x-ratelimit-remaining-{what}"), "0".into());
+            set(format!("x-ratelimit-reset-{what}"), format!("{}s", resets_in_ms.div_ceil(1000)));
+        }
+        _ => {}
+    }
 }
 
 /// The bytes of an answer of our own; none of an upstream's.
@@ -159,6 +188,13 @@ mod tests {
         assert_eq!(response.headers()["retry-after"], "2");
         assert_eq!(response.headers()["retry-after-ms"], "1500");
         assert!(!response.headers().contains_key("x-should-retry"));
+        let bounded = Bounded { what: "tokens", limit: 70, resets_in_ms: 1_500 };
+        let limit = Refusal { bounded: Some(bounded), ..limit };
+        let response = refusal(Dialect::AnthropicMessages, &limit, "req_1");
+        assert_eq!(response.headers()["anthropic-ratelimit-tokens-limit"], "70");
+        assert!(response.headers()["anthropic-ratelimit-tokens-reset"].to_str().unwrap().ends_with('Z'));
+        let response = refusal(Dialect::OpenaiChat, &limit, "req_1");
+        assert_eq!(response.headers()["x-ratelimit-reset-tokens"], "2s");
         let key = Refusal::new(Kind::Authentication, Reason::Key, "no").closing();
         let response = refusal(Dialect::AnthropicMessages, &key, "req_1");
         assert_eq!(response.status(), 401);

@@ -5115,6 +5115,20 @@ pub struct GetKeyLimitsResponse {
     #[prost(message, repeated, tag = "1")]
     pub limits: ::prost::alloc::vec::Vec<LimitState>,
 }
+/// Names a key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetKeyLimitsRequest {
+    /// Key id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// A key's limits as they stand after a reset.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResetKeyLimitsResponse {
+    /// One for each limit.
+    #[prost(message, repeated, tag = "1")]
+    pub limits: ::prost::alloc::vec::Vec<LimitState>,
+}
 /// A limit as it stands.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LimitState {
@@ -5453,6 +5467,31 @@ pub mod key_service_client {
                 .insert(GrpcMethod::new("crs.admin.v1.KeyService", "GetKeyLimits"));
             self.inner.unary(req, path, codec).await
         }
+        /// Starts the windows of all limits of a key anew. Requests in flight settle into the old ones; slots in use stay taken.
+        pub async fn reset_key_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetKeyLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetKeyLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.admin.v1.KeyService/ResetKeyLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("crs.admin.v1.KeyService", "ResetKeyLimits"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5535,6 +5574,14 @@ pub mod key_service_server {
             request: tonic::Request<super::GetKeyLimitsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetKeyLimitsResponse>,
+            tonic::Status,
+        >;
+        /// Starts the windows of all limits of a key anew. Requests in flight settle into the old ones; slots in use stay taken.
+        async fn reset_key_limits(
+            &self,
+            request: tonic::Request<super::ResetKeyLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetKeyLimitsResponse>,
             tonic::Status,
         >;
     }
@@ -6003,6 +6050,51 @@ pub mod key_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetKeyLimitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/crs.admin.v1.KeyService/ResetKeyLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResetKeyLimitsSvc<T: KeyService>(pub Arc<T>);
+                    impl<
+                        T: KeyService,
+                    > tonic::server::UnaryService<super::ResetKeyLimitsRequest>
+                    for ResetKeyLimitsSvc<T> {
+                        type Response = super::ResetKeyLimitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResetKeyLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as KeyService>::reset_key_limits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResetKeyLimitsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

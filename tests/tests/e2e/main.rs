@@ -17,6 +17,7 @@ mod g12_rolling;
 mod g1_bytes;
 mod g2_secrets;
 mod g3_amounts;
+mod g3_fleet;
 mod g4_failover;
 mod g4_kills;
 mod g4_usage;

@@ -312,4 +312,20 @@ impl KeyService for Keys {
         let limits = limits::states(&self.records, &key.value).await?;
         Ok(Response::new(admin::GetKeyLimitsResponse { limits }))
     }
+
+    async fn reset_key_limits(
+        &self,
+        request: Request<admin::ResetKeyLimitsRequest>,
+    ) -> Result<Response<admin::ResetKeyLimitsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let held = self.live(&request.into_inner().id).await?;
+        // The rows first: nodes ask again when they see the key's new generation.
+        limits::reset(&self.records, &held.value).await?;
+        let mut key = held.value.clone();
+        key.limits_generation += 1;
+        key.updated_at_ms = self.records.now_ms();
+        let key = self.records.update(&caller, &held, key).await?;
+        let limits = limits::states(&self.records, &key.value).await?;
+        Ok(Response::new(admin::ResetKeyLimitsResponse { limits }))
+    }
 }

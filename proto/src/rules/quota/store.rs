@@ -70,6 +70,8 @@ pub struct Row {
     pub starving: Vec<plea::Starving>,
     /// When the last reclaim round began.
     pub round_at_ms: i64,
+    /// Nothing is granted before: the store may have lost grants.
+    pub doubt_until_ms: i64,
     /// The latest time this row has seen: its clock never goes back.
     pub clock_ms: i64,
 }

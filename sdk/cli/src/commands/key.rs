@@ -1,4 +1,4 @@
-//! `key create|list|get|update|delete|restore|rotate|stats|limits`.
+//! `key create|list|get|update|delete|restore|rotate|stats|limits|reset-limits`.
 
 mod edit;
 
@@ -93,6 +93,11 @@ pub enum Command {
         #[command(flatten)]
         range: stats::Range,
     },
+    /// Start the windows of all limits of a key anew
+    ResetLimits {
+        /// Id of the key
+        id: String,
+    },
     /// A key's limits as they stand
     Limits {
         /// Key id
@@ -139,6 +144,11 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
             stats::show_report(context, &report.into_inner())
         }
         Command::Limits { id } => limits(context, id).await,
+        Command::ResetLimits { id } => {
+            let request = admin::ResetKeyLimitsRequest { id: id.clone() };
+            context.client.keys().reset_key_limits(request).await.map_err(sdk::Error::from)?;
+            context.done(&id, format!("The windows of {id}'s limits begin anew."))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use proto::{
     admin,
     rules::{
         ids::MeterId,
-        quota::store::{Holder, Row},
+        quota::store::{Holder, Op, Row},
     },
 };
 use tonic::Status;
@@ -46,6 +46,21 @@ fn state(limit: &Limit, row: Row, now_ms: i64) -> admin::LimitState {
         leases: row.holders.values().filter(|holder| holder.idle() > 0).map(lease).collect(),
         window_id: row.window_id,
     }
+}
+
+/// Starts the windows of a key's limits anew, in a higher generation.
+pub(super) async fn reset(records: &Records, key: &Key) -> Result<(), Status> {
+    for limit in &key.limits {
+        let Some(policy) = fleet::meter_policy(limit, None).filter(|policy| policy.meter.has_window()) else {
+            continue;
+        };
+        let meter = MeterId::of(&key.id, &limit.id);
+        let step = move |row: &mut Option<Row>, moment: store::Moment| {
+            row.get_or_insert_default().apply(moment.now_ms, &policy, &Op::Reset);
+        };
+        records.store().meter(meter.as_str(), step).await.map_err(convert::store)?;
+    }
+    Ok(())
 }
 
 /// Forgets the meters of a key that is gone.

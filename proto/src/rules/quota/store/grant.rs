@@ -2,7 +2,7 @@
 //! shrinks to nothing as free budget shrinks, so that close to the limit every admission is decided here.
 
 use super::{Caller, Exhausted, Holder, Outcome, Policy, Row, Want, plea::Short};
-use crate::rules::quota::Meter;
+use crate::rules::quota::{Meter, RECLAIM_ROUND_MS};
 
 /// A reserve lasts a node so many seconds at its present rate.
 const RESERVE_SECONDS: i64 = 2;
@@ -21,6 +21,12 @@ fn least_reserve(meter: Meter) -> i64 {
 const SHARE: i64 = 4;
 
 impl Row {
+    /// The store has changed hands, and grants may have been lost with it: until every lease that was granted before has
+    /// been declared again, or has run out, nothing new is granted.
+    pub fn doubt(&mut self, now_ms: i64, ttl_ms: i64) {
+        self.doubt_until_ms = self.clock_ms.max(now_ms).saturating_add(ttl_ms);
+    }
+
     /// Grants what can be; `Some` when the waiting requests' need is not met in full.
     pub(super) fn want(
         &mut self,
@@ -30,6 +36,17 @@ impl Row {
         outcome: &mut Outcome,
     ) -> Option<Exhausted> {
         let waiting = want.waiting.max(0);
+        if self.clock_ms < self.doubt_until_ms {
+            // No bound of anybody's: who waits is not told that the limit is reached.
+            let retry_in_ms = RECLAIM_ROUND_MS;
+            return (waiting > 0).then_some(Exhausted {
+                retry_in_ms,
+                used: 0,
+                leased: 0,
+                resets_in_ms: 0,
+                amount: 0,
+            });
+        }
         let units = self.size(policy, caller.epoch, want);
         if let Some(holder) = self.holders.get_mut(caller.epoch) {
             holder.granted = holder.granted.saturating_add(units);

@@ -102,3 +102,25 @@ fn the_end_of_an_epoch_uses_up_what_it_held_of_a_sliding_window() {
     bench.apply(Op::Tick);
     assert!(bench.row.holders.contains_key("b") && !bench.row.holders.contains_key("a"));
 }
+
+#[test]
+fn g3_after_a_failover_nothing_is_granted_until_leases_are_declared_or_have_run_out() {
+    let mut bench = Bench::new(Meter::Requests, 10);
+    bench.want("a", 4, 0);
+    let before = bench.row.clone();
+    bench.want("b", 6, 0);
+    // The grant to `b` is lost with the old server.
+    bench.row = before;
+    bench.row.doubt(bench.now, TTL);
+    let outcome = bench.want("c", 6, 0);
+    let dry = outcome.exhausted.unwrap();
+    assert_eq!((granted(&outcome), dry.retry_in_ms, dry.amount), (0, RECLAIM_ROUND_MS, 0));
+    // `b` declares what it has used: it counts.
+    bench.report("b", 6, 0);
+    bench.now += TTL - 1;
+    assert_eq!(granted(&bench.want("c", 6, 0)), 0);
+    bench.now += 1;
+    let outcome = bench.want("c", 6, 0);
+    assert_eq!((granted(&outcome), bench.row.free(10)), (0, 0), "4 and 6 are out");
+    assert_eq!(outcome.exhausted.unwrap().amount, 10);
+}
