@@ -11,6 +11,7 @@ mod books;
 mod certificates;
 mod configuration;
 mod dialects;
+mod converted;
 mod g10_contract;
 mod g11_explain;
 mod g12_rolling;
