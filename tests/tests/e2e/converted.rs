@@ -193,3 +193,74 @@ async fn an_upstreams_refusal_is_told_in_the_clients_words() -> Test {
     assert_eq!(error["error"]["type"], "invalid_request_error", "{error}");
     bed.close().await
 }
+
+/// Claude Code's and OpenAI's clients on a Gemini account.
+#[tokio::test]
+async fn messages_and_chat_are_served_by_gemini() -> Test {
+    let bed = Bed::start().await?;
+    let account = json!({
+        "name": "google", "base_url": bed.mock.url(), "credentials": {"api_key": "canary-upstream-google-0001"},
+    });
+    bed.crs.admin.account_on("gemini-api", account).await?;
+    let messages = json!({
+        "model": "gemini-2.5-flash", "max_tokens": 200, "stream": true,
+        "system": [{"type": "text", "text": "You are Claude Code.", "cache_control": {"type": "ephemeral"}}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "List."}]},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "", "signature": "EqQB"},
+                {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls"}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.rs"}]},
+            {"role": "user", "content": "Go on [mock::code-on-gemini]"}],
+        "tools": [{"name": "Bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}],
+        "thinking": {"type": "adaptive", "display": "omitted"},
+    });
+    let key = bed.talk.secret.clone();
+    let headers = [
+        ("x-api-key", key.as_str()),
+        ("anthropic-version", "2023-06-01"),
+        ("content-type", "application/json"),
+    ];
+    let bytes = messages.to_string().into_bytes();
+    let reply =
+        e2e::sandbox::eventually("the Gemini account serves", std::time::Duration::from_secs(10), || async {
+            let reply =
+                wire::call(bed.talk.relay, "POST", "/gemini/v1/messages", &headers, &bytes).await.ok()?;
+            (reply.status == 200).then_some(reply)
+        })
+        .await?;
+    let names = crate::bed::events(&reply.body);
+    assert_eq!(names.first().map(String::as_str), Some("message_start"), "{}", reply.text());
+    assert_eq!(names.last().map(String::as_str), Some("message_stop"), "{}", reply.text());
+    let dropped = reply.header("x-crs-dropped").unwrap_or_default().to_owned();
+    assert!(
+        dropped.contains("cache_control") && dropped.contains("messages.thinking.signature"),
+        "{dropped}"
+    );
+    let entry = &bed.mock.ledger().tagged("code-on-gemini")[0];
+    assert!(entry.target.contains(":streamGenerateContent?alt=sse"), "{}", entry.target);
+    let sent: Value = serde_json::from_slice(&entry.body)?;
+    assert_eq!(sent["contents"][2]["parts"][0]["functionResponse"]["response"], json!({"output": "a.rs"}));
+    let (attempt, record) = books::recorded(&bed.crs.admin, entry).await?;
+    assert_eq!(books::tokens(&attempt), entry.counted.unwrap_or_default(), "{attempt}");
+    assert_eq!(
+        (&record["dialect"], &record["outcome"]),
+        (&json!("anthropic_messages"), &json!("ok")),
+        "{record}"
+    );
+    // OpenAI's client, by the model's name alone.
+    let mut asked = ask("hello [mock::chat-on-gemini]", false);
+    asked["model"] = json!("gemini-2.5-flash");
+    let authorization = format!("Bearer {key}");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let path = "/v1/chat/completions";
+    let reply = wire::call(bed.talk.relay, "POST", path, &headers, asked.to_string().as_bytes()).await?;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let usage = reply.json()["usage"].clone();
+    let entry = &bed.mock.ledger().tagged("chat-on-gemini")[0];
+    assert_eq!(
+        (books::number(&usage["prompt_tokens"]), books::number(&usage["completion_tokens"])),
+        usage_of(entry)
+    );
+    bed.close().await
+}
