@@ -111,7 +111,12 @@ async fn serve(
         snapshot,
         key: &key,
         family: life.asked.family,
-        dialect: life.asked.dialect.as_str(),
+        // Where it can be converted, any account of the family may serve.
+        dialect: if exchange::convert::can(&life.asked, named.verb) {
+            ""
+        } else {
+            life.asked.dialect.as_str()
+        },
         model,
         model_family,
         session: life.session,

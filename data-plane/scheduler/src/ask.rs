@@ -26,7 +26,7 @@ pub struct Ask<'a> {
     pub key: &'a Key,
     /// Platform family that may serve.
     pub family: &'a str,
-    /// Dialect that the account's platform must speak.
+    /// Dialect that the account's platform must speak; empty: any.
     pub dialect: &'a str,
     /// Model asked for; empty: none was named.
     pub model: &'a str,

@@ -9,7 +9,8 @@ pub(crate) fn fitness(ask: &Ask<'_>, account: &Account, standing: &Standing) -> 
     if ask.excluded.contains(&account.id) {
         return Fitness::Unfit(Reason::Tried, None);
     }
-    if account.family != ask.family || !account.speaks(ask.dialect) {
+    let speaks = ask.dialect.is_empty() || account.speaks(ask.dialect);
+    if account.family != ask.family || !speaks {
         return Fitness::Unfit(Reason::OtherDialect, None);
     }
     if !ask.model.is_empty() && !serves(account, ask.model) {

@@ -60,7 +60,7 @@ pub struct Search<'a> {
     pub key: &'a Key,
     /// The request.
     pub family: &'static str,
-    /// The dialect that is spoken.
+    /// The dialect that must be spoken; empty: any.
     pub dialect: &'static str,
     /// Model asked for.
     pub model: &'a str,

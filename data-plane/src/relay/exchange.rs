@@ -6,13 +6,14 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use dialects::{Operation, framing::Framing, openai_chat::include_usage::Strip, peek::Peek, tap::UsageTap};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
-use platforms::{AccountView, Call, Platform, Prepared, Seen, Splice};
+use platforms::{AccountView, Call, Platform, PrepareError, Prepared, Seen, Splice};
 use proto::rules::{failure, verdict::Verdict};
 use scheduler::Choice;
 use secrecy::ExposeSecret as _;
 use snapshot::Account;
 use upstream::{Answer, Pieces, Proxy, Route, Target};
 
+use self::convert::{Foreign, Way};
 use super::{
     error::Refusal,
     failed::{self, Failure},
@@ -22,10 +23,13 @@ use super::{
 use crate::routes;
 
 mod body;
+pub mod convert;
 mod first;
+mod rewrite;
 mod source;
 
 pub use body::Kept;
+pub use rewrite::Rewrite;
 pub use source::Source;
 
 /// What an attempt came to.
@@ -50,8 +54,8 @@ pub struct Answered {
     pub tap: Option<UsageTap>,
     /// How it is divided.
     pub framing: Framing,
-    /// Takes out of it what the client did not ask for; none: nothing is.
-    pub strip: Option<Strip>,
+    /// What is done to its bytes; none: nothing is.
+    pub rewrite: Option<Rewrite>,
     /// Whether its bytes may be followed by an event of ours.
     pub is_plain: bool,
     /// What it says of the account.
@@ -86,14 +90,23 @@ pub async fn attempt(
     wanted: &Wanted<'_>,
 ) -> Result<Attempted, Refusal> {
     let account = Arc::clone(&choice.account);
-    let (platform, prepared) = match prepare(life, &account, wanted) {
+    let Some(platform) = platforms::registry::find(account.platform.as_str()) else {
+        tracing::warn!(account = %account.id, "an account's platform is not known to this release");
+        return Ok(Attempted::Failed(failed::unusable()));
+    };
+    let foreign = match convert::request(life, platform, &view(&account), wanted).await {
+        Ok(foreign) => foreign,
+        Err(failure) => return Ok(Attempted::Failed(failure)),
+    };
+    let prepared = match prepare(life, platform, &account, wanted, foreign.as_deref()) {
         Ok(prepared) => prepared,
         Err(why) => {
-            tracing::warn!(account = %account.id, why, "an account cannot be used");
+            tracing::warn!(account = %account.id, %why, "an account cannot be used");
             return Ok(Attempted::Failed(failed::unusable()));
         }
     };
-    let (route, request) = match address(platform, &account, prepared, wanted.body) {
+    let body = foreign.as_deref().map_or(wanted.body, |foreign| &foreign.body);
+    let (route, request) = match address(platform, &account, prepared, body) {
         Ok(addressed) => addressed,
         Err(why) => {
             tracing::warn!(account = %account.id, why, "an account cannot be reached");
@@ -103,15 +116,13 @@ pub async fn attempt(
     let (route, request, model_sent) = (route, request.0, request.1);
     life.attempt(choice, model_sent).await?;
     // One timer for the head of the answer and for its first event: what it runs out on is given up either way.
-    match tokio::time::timeout_at(wanted.deadline.into(), exchange(life, platform, &account, &route, request))
-        .await
-    {
+    let strips = foreign.is_none() && usage_splice(life, wanted.peek).is_some();
+    let way = foreign.map(|foreign| foreign.way);
+    let exchanged = exchange(life, platform, &account, &route, request, way);
+    match tokio::time::timeout_at(wanted.deadline.into(), exchanged).await {
         Ok(Attempted::Answered(mut answered)) => {
-            if usage_splice(life, wanted.peek).is_some()
-                && answered.framing == Framing::Sse
-                && answered.is_plain
-            {
-                answered.strip = Some(Strip::default());
+            if strips && answered.framing == Framing::Sse && answered.is_plain {
+                answered.rewrite = Some(Rewrite::Strip(Strip::default()));
             }
             Ok(Attempted::Answered(answered))
         }
@@ -130,23 +141,24 @@ async fn exchange(
     account: &Arc<Account>,
     route: &Arc<Route>,
     request: Request<Pieces>,
+    way: Option<Way>,
 ) -> Attempted {
     let worker = Arc::clone(&life.worker);
     match worker.exchange.send(route, request).await {
-        Ok(response) => answered(life, platform, account, response).await,
+        Ok(response) => answered(life, platform, account, response, way).await,
         Err(error) => Attempted::Failed(unreachable(life, platform, &error)),
     }
 }
 
 fn prepare(
     life: &Settlement,
+    platform: &'static dyn Platform,
     account: &Account,
     wanted: &Wanted<'_>,
-) -> Result<(&'static dyn Platform, Prepared), String> {
-    let platform = platforms::registry::find(account.platform.as_str())
-        .ok_or_else(|| "its platform is not known to this release".to_owned())?;
+    foreign: Option<&Foreign>,
+) -> Result<Prepared, PrepareError> {
     let head = &life.asked.head;
-    let call = Call {
+    let mut call = Call {
         dialect: life.asked.dialect,
         operation: life.asked.operation,
         verb: routes::named(life.asked.says, head.uri.path()).verb,
@@ -159,11 +171,19 @@ fn prepare(
         peek: wanted.peek,
         now_ms: process::clock::unix_ms(),
     };
-    let mut prepared = platform.prepare(&view(account), &call).map_err(|error| error.to_string())?;
+    if let Some(foreign) = foreign {
+        call.dialect = foreign.dialect;
+        call.operation = foreign.operation;
+        // What the client's path and query say, they say in its own dialect.
+        (call.verb, call.query) = ("", None);
+        call.peek = &foreign.peek;
+        return platform.prepare(&view(account), &call);
+    }
+    let mut prepared = platform.prepare(&view(account), &call)?;
     if let Some((range, with)) = usage_splice(life, wanted.peek) {
         prepared.body = prepared.body.and(Splice { range, with: Bytes::from_static(with.as_bytes()) });
     }
-    Ok((platform, prepared))
+    Ok(prepared)
 }
 
 /// What makes a chat stream tell its usage where the client does not ask for it. Then the chunk that tells it is taken out
@@ -233,7 +253,9 @@ async fn answered(
     platform: &'static dyn Platform,
     account: &Arc<Account>,
     response: http::Response<Answer>,
+    way: Option<Way>,
 ) -> Attempted {
+    let spoken = way.as_ref().map_or(life.asked.dialect, |way| way.dialect);
     let (mut head, body) = response.into_parts();
     let wrapping = platform.unwrap(head.status, &head.headers);
     if let Some(wrapping) = &wrapping {
@@ -244,7 +266,7 @@ async fn answered(
     let upstream_request_id =
         text("request-id").or(text("x-request-id")).unwrap_or_default().chars().take(128).collect();
     let encoding = text("content-encoding");
-    let framing = Framing::of(life.asked.dialect, life.streaming, text("content-type"));
+    let framing = Framing::of(spoken, life.streaming, text("content-type"));
     let mut answered = Box::new(Answered {
         status: head.status,
         headers: HeaderMap::new(),
@@ -252,14 +274,14 @@ async fn answered(
         body: Source::new(body, wrapping),
         tap: None,
         framing,
-        strip: None,
+        rewrite: None,
         is_plain: encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity")),
         verdict: Verdict::Fine,
         upstream_request_id,
         platform,
     });
     let (mut seen, failed) = if head.status.is_success() {
-        first::first_event(&mut answered, life.asked.dialect, platform, &head).await
+        first::first_event(&mut answered, spoken, platform, &head).await
     } else {
         (first::refused(&mut answered, platform, &head).await, Some(Usage::None))
     };
@@ -280,14 +302,34 @@ async fn answered(
         life.first_event();
         judge(life, account, &Verdict::Fine, head.status.as_u16(), "");
         if life.asked.operation.is_charged() {
-            let mut tap = UsageTap::of(life.asked.dialect, life.streaming, &head.headers);
+            let mut tap = UsageTap::of(spoken, life.streaming, &head.headers);
             answered.held.iter().for_each(|piece| tap.push(piece));
             answered.tap = Some(tap);
         }
     }
     answered.headers = platform.response_headers(&view(account), &head.headers);
     answered.headers.remove(header::CONTENT_LENGTH);
-    Attempted::Answered(answered)
+    let Some(way) = way else { return Attempted::Answered(answered) };
+    match way.back(&mut answered, encoding).await {
+        Ok(()) => Attempted::Answered(answered),
+        Err(why) => Attempted::Failed(unreadable(life, platform, &mut answered, &head, why)),
+    }
+}
+
+/// An answer that cannot be put into the client's dialect.
+fn unreadable(
+    life: &mut Settlement,
+    platform: &'static dyn Platform,
+    answered: &mut Answered,
+    head: &http::response::Parts,
+    why: &'static str,
+) -> Failure {
+    let mut seen = platform.seen(head.status, &head.headers, &[], process::clock::unix_ms());
+    seen.error_type = Some(failure::EMPTY_STREAM.into());
+    seen.error_message = Some(why.to_owned());
+    let usage = answered.tap.take().map_or(Usage::Unknown, |tap| Usage::Tapped(Box::new(tap.finish())));
+    let id = std::mem::take(&mut answered.upstream_request_id);
+    end(life, platform, &seen, usage, id)
 }
 
 /// Whether an error's text names the account's credential, as some gateways' do.

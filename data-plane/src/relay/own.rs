@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use dialects::{error::Kind, models};
+use dialects::{Dialect, error::Kind, models};
 use http::{Response, StatusCode};
 use process::clock;
 use proto::{
@@ -109,7 +109,8 @@ const FAMILIES: [&str; 3] = ["claude", "gemini", "openai"];
 
 /// Whether an account can serve clients of the dialect in which the list is asked for.
 fn serves(account: &Account, asked: &Asked) -> bool {
-    account.speaks(asked.dialect.as_str())
+    // Whoever asks in this dialect is led to any family by the model, and converted for where need be.
+    asked.dialect == Dialect::OpenaiChat || account.speaks(asked.dialect.as_str())
 }
 
 /// The model that a path asks about, where it asks about one.

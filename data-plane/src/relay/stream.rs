@@ -11,7 +11,6 @@ use bytes::Bytes;
 use dialects::{
     error::Kind,
     framing::Framing,
-    openai_chat::include_usage::Strip,
     tap::{Boundary, UsageTap},
 };
 use http::{Response, StatusCode, header};
@@ -21,7 +20,7 @@ use tokio::time::Sleep;
 
 use super::{
     error::Refusal,
-    exchange::{Answered, Source},
+    exchange::{Answered, Rewrite, Source},
     respond::{self, Body, BrokeOff},
     settle::{Ended, Settlement, Usage},
     verdict,
@@ -40,7 +39,9 @@ pub struct Relayed {
     silence: Silence,
     end: End,
     framing: Framing,
-    strip: Option<Strip>,
+    rewrite: Option<Rewrite>,
+    /// Whether a conversion came to its own end; if not, the client has been told.
+    converted: Option<bool>,
     is_plain: bool,
     status: StatusCode,
     verdict: Verdict,
@@ -77,7 +78,7 @@ pub fn response(mut life: Box<Settlement>, answered: Box<Answered>) -> Response<
         body,
         tap,
         framing,
-        mut strip,
+        mut rewrite,
         is_plain,
         verdict,
         upstream_request_id,
@@ -85,8 +86,8 @@ pub fn response(mut life: Box<Settlement>, answered: Box<Answered>) -> Response<
     } = *answered;
     life.status = status.as_u16();
     life.first_byte = Some(Instant::now());
-    if let Some(strip) = &mut strip {
-        held = held.into_iter().map(|piece| strip.push(piece)).filter(|piece| !piece.is_empty()).collect();
+    if let Some(rewrite) = &mut rewrite {
+        held = held.into_iter().map(|piece| rewrite.push(piece)).filter(|piece| !piece.is_empty()).collect();
     }
     let held_bytes = held.iter().map(|piece| piece.len() as u64).sum();
     life.sent = held_bytes;
@@ -105,7 +106,8 @@ pub fn response(mut life: Box<Settlement>, answered: Box<Answered>) -> Response<
         silence,
         end: End::Open,
         framing,
-        strip,
+        rewrite,
+        converted: None,
         is_plain,
         status,
         verdict,
@@ -173,8 +175,8 @@ impl Relayed {
         if let Some(tap) = &mut self.tap {
             tap.push(&piece);
         }
-        let piece = match &mut self.strip {
-            Some(strip) => strip.push(piece),
+        let piece = match &mut self.rewrite {
+            Some(rewrite) => rewrite.push(piece),
             None => piece,
         };
         if let Some(life) = &mut self.life {
@@ -198,8 +200,10 @@ impl Relayed {
 
     /// What of the answer was waited for goes out after all.
     fn flush(&mut self) {
-        if let Some(mut strip) = self.strip.take() {
-            self.queue(strip.finish());
+        if let Some(rewrite) = self.rewrite.take() {
+            let (last, whole) = rewrite.finish();
+            self.converted = whole;
+            self.queue(last);
         }
     }
 
@@ -210,7 +214,7 @@ impl Relayed {
 
     /// Length, where it is known.
     pub fn size_hint(&self) -> SizeHint {
-        let whole = self.answer.as_ref().filter(|_| self.strip.is_none());
+        let whole = self.answer.as_ref().filter(|_| self.rewrite.is_none());
         match whole.and_then(|answer| answer.size_hint().exact()) {
             Some(rest) => SizeHint::with_exact(self.held_bytes + rest),
             None if self.end == End::Clean => SizeHint::with_exact(self.held_bytes),
@@ -235,8 +239,10 @@ impl Relayed {
         let place = self.place();
         let tapped = self.tap.take().map(UsageTap::finish);
         let told = tapped.as_ref().is_some_and(|tapped| tapped.error.is_some());
-        let whole = tapped.as_ref().is_none_or(|tapped| tapped.complete || tapped.undecodable)
-            || !self.framing.is_stream();
+        let whole = self.converted.unwrap_or_else(|| {
+            tapped.as_ref().is_none_or(|tapped| tapped.complete || tapped.undecodable)
+                || !self.framing.is_stream()
+        });
         if let (Some(error), Some(life)) =
             (tapped.as_ref().and_then(|tapped| tapped.error.as_ref()), &self.life)
         {
@@ -279,7 +285,8 @@ impl Relayed {
 
     /// The event by which a client sees that its stream broke off; none where the bytes are no plain stream.
     fn queue_last_event(&mut self, why: &Break, place: Boundary) {
-        let Some(life) = self.life.as_ref().filter(|_| self.is_plain) else { return };
+        let untold = self.is_plain && self.converted.is_none();
+        let Some(life) = self.life.as_ref().filter(|_| untold) else { return };
         let refusal = match why {
             Break::Cut => {
                 Refusal::upstream(Kind::Api, StatusCode::BAD_GATEWAY, "the upstream broke off its answer")

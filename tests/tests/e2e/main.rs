@@ -10,6 +10,7 @@ mod bed;
 mod books;
 mod certificates;
 mod configuration;
+mod converted;
 mod dialects;
 mod g10_contract;
 mod g11_explain;

@@ -17,6 +17,14 @@ impl Kept {
         Self(pieces.into())
     }
 
+    /// All of it in one piece: a copy, unless it came in one.
+    pub fn joined(&self) -> Bytes {
+        match &*self.0 {
+            [one] => one.clone(),
+            pieces => pieces.concat().into(),
+        }
+    }
+
     /// What is sent by a plan.
     pub fn by(&self, plan: BodyPlan) -> Sent {
         match plan {

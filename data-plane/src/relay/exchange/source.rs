@@ -13,7 +13,8 @@ use upstream::Answer;
 
 /// Bytes in the platform's dialect, piece by piece.
 pub struct Source {
-    answer: Answer,
+    /// None: nothing comes any more.
+    answer: Option<Answer>,
     wrapping: Option<Box<Wrapping>>,
 }
 
@@ -37,7 +38,13 @@ pub enum Broken {
 impl Source {
     /// An answer that has that wrapping, or none.
     pub fn new(answer: Answer, by: Option<Box<dyn Unwrap>>) -> Self {
-        Self { answer, wrapping: by.map(|by| Box::new(Wrapping { by, ended: false })) }
+        let wrapping = by.map(|by| Box::new(Wrapping { by, ended: false }));
+        Self { answer: Some(answer), wrapping }
+    }
+
+    /// One that has ended.
+    pub const fn none() -> Self {
+        Self { answer: None, wrapping: None }
     }
 }
 
@@ -50,15 +57,16 @@ impl Body for Source {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
+        let Some(answer) = &mut this.answer else { return Poll::Ready(None) };
         let Some(wrapping) = &mut this.wrapping else {
-            return Pin::new(&mut this.answer).poll_frame(cx).map_err(Broken::from);
+            return Pin::new(answer).poll_frame(cx).map_err(Broken::from);
         };
         loop {
             if wrapping.ended {
                 return Poll::Ready(None);
             }
             let mut out = Vec::new();
-            match ready!(Pin::new(&mut this.answer).poll_frame(cx)) {
+            match ready!(Pin::new(&mut *answer).poll_frame(cx)) {
                 Some(frame) => {
                     let piece = frame?.into_data().unwrap_or_default();
                     wrapping.by.push(&piece, &mut out)?;
@@ -77,12 +85,16 @@ impl Body for Source {
 
     fn is_end_stream(&self) -> bool {
         match &self.wrapping {
-            None => self.answer.is_end_stream(),
+            None => self.answer.as_ref().is_none_or(Answer::is_end_stream),
             Some(wrapping) => wrapping.ended,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.wrapping.is_none() { self.answer.size_hint() } else { SizeHint::default() }
+        match &self.answer {
+            None => SizeHint::with_exact(0),
+            Some(answer) if self.wrapping.is_none() => answer.size_hint(),
+            Some(_) => SizeHint::default(),
+        }
     }
 }
