@@ -355,3 +355,38 @@ async fn models_are_listed_by_key_in_each_shape() -> Test {
     assert_eq!((one["id"].as_str(), one["object"].as_str()), (Some("gpt-4.1"), Some("model")));
     bed.crs.close().await
 }
+
+#[tokio::test]
+async fn rule_21_a_response_is_built_on_at_the_account_that_keeps_it_or_not_at_all() -> Test {
+    let bed = Bed::start().await?;
+    bed.account("openai", SPARE, 1).await?;
+    bed.applied().await?;
+    for stream in [false, true] {
+        let mut keys = std::collections::BTreeSet::new();
+        for turn in 0..8 {
+            let tag = format!("d21-{stream}-{turn}");
+            let reply = bed.ask(Way::Responses, &format!("[mock::{tag}] hello {turn}"), stream).await?;
+            let text = reply.text();
+            let id = text
+                .split("\"id\":\"resp_")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
+                .unwrap_or_default();
+            let next = format!(
+                r#"{{"model":"gpt-4.1","input":"[mock::{tag}-next]","previous_response_id":"resp_{id}"}}"#
+            );
+            let reply = bed.call("/v1/responses", next.as_bytes()).await?;
+            assert_eq!(reply.status, 200, "{tag}: {}", reply.text());
+            assert_eq!(bed.entry(&tag).key, bed.entry(&format!("{tag}-next")).key, "{tag}");
+            keys.insert(bed.entry(&tag).key);
+        }
+        assert_eq!(keys.len(), 2, "both accounts must have served, or nothing is shown");
+    }
+    let lost = br#"{"model":"gpt-4.1","input":"x","previous_response_id":"resp_of_nobody"}"#;
+    let reply = bed.call("/v1/responses", lost).await?;
+    assert_eq!(
+        (reply.status, reply.json()["error"]["code"].as_str()),
+        (400, Some("previous_response_not_found"))
+    );
+    bed.crs.close().await
+}
