@@ -194,15 +194,9 @@ async fn an_upstreams_refusal_is_told_in_the_clients_words() -> Test {
     bed.close().await
 }
 
-/// Claude Code's and OpenAI's clients on a Gemini account.
-#[tokio::test]
-async fn messages_and_chat_are_served_by_gemini() -> Test {
-    let bed = Bed::start().await?;
-    let account = json!({
-        "name": "google", "base_url": bed.mock.url(), "credentials": {"api_key": "canary-upstream-google-0001"},
-    });
-    bed.crs.admin.account_on("gemini-api", account).await?;
-    let messages = json!({
+/// A turn as Claude Code sends it, for a Gemini model.
+fn code_on_gemini() -> Value {
+    json!({
         "model": "gemini-2.5-flash", "max_tokens": 200, "stream": true,
         "system": [{"type": "text", "text": "You are Claude Code.", "cache_control": {"type": "ephemeral"}}],
         "messages": [
@@ -214,7 +208,18 @@ async fn messages_and_chat_are_served_by_gemini() -> Test {
             {"role": "user", "content": "Go on [mock::code-on-gemini]"}],
         "tools": [{"name": "Bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}],
         "thinking": {"type": "adaptive", "display": "omitted"},
+    })
+}
+
+/// Claude Code's and OpenAI's clients on a Gemini account.
+#[tokio::test]
+async fn messages_and_chat_are_served_by_gemini() -> Test {
+    let bed = Bed::start().await?;
+    let account = json!({
+        "name": "google", "base_url": bed.mock.url(), "credentials": {"api_key": "canary-upstream-google-0001"},
     });
+    bed.crs.admin.account_on("gemini-api", account).await?;
+    let messages = code_on_gemini();
     let key = bed.talk.secret.clone();
     let headers = [
         ("x-api-key", key.as_str()),
