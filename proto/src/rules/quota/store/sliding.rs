@@ -36,13 +36,16 @@ impl Row {
     pub(super) fn sweep_sliding(&mut self, policy: &Policy) {
         let Some(width) = width(policy) else { return };
         let now = self.clock_ms;
-        // What was reserved may be used as long as a stream goes on.
+        // What was reserved may be used as long as a stream goes on, unless the process has ended that served it.
         let streams = match policy.orphans {
             Orphans::Hold { longest_stream_ms } if policy.meter.settles_later() => longest_stream_ms.max(0),
             _ => 0,
         };
-        let keep = streams.saturating_add(width * (BUCKETS + 1));
-        let is_old = |holder: &Holder| holder.expires_at_ms.saturating_add(keep) <= now;
+        let keep = width * (BUCKETS + 1);
+        let is_old = |holder: &Holder| {
+            let streams = if holder.ended { 0 } else { streams };
+            holder.expires_at_ms.saturating_add(streams).saturating_add(keep) <= now
+        };
         for holder in self.holders.values_mut().filter(|holder| holder.suspect && is_old(holder)) {
             holder.returned = holder.granted.saturating_sub(holder.spent);
             holder.suspect = false;
