@@ -219,6 +219,12 @@ impl Node {
         self.start.environment.push(pair("CRS_JOIN_TOKEN", token));
     }
 
+    /// Starts it with another address of its control plane from now on; gives the one it had.
+    pub fn controlled_by(&mut self, url: &str) -> String {
+        let place = self.start.arguments.iter().position(|word| word == "--control").map_or(0, |at| at + 1);
+        std::mem::replace(&mut self.start.arguments[place], url.to_owned())
+    }
+
     /// A client with a key.
     pub fn talk(&self, secret: &str) -> Talk {
         Talk::new(self.relay, secret)

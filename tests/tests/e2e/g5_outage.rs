@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{
     mock::{Mock, Options},
-    sandbox::{Fleet, FleetOptions, eventually},
+    sandbox::{Fleet, FleetOptions, Node, eventually},
 };
 use serde_json::json;
 
@@ -16,7 +16,9 @@ use crate::{
 #[tokio::test]
 async fn g5_the_data_plane_outlives_the_control_plane() -> Test {
     let mock = Mock::start(Options::default()).await?;
-    let mut fleet = Fleet::start(FleetOptions::default()).await?;
+    // Said in so many words: a control plane by a name tells nobody that administration is on loopback.
+    let node_environment = vec![("CRS_UPSTREAM_ALLOW_PRIVATE".to_owned(), "127.0.0.0/8".to_owned())];
+    let mut fleet = Fleet::start(FleetOptions { node_environment, ..FleetOptions::default() }).await?;
     fleet.account("first", &mock.url(), UPSTREAM_KEY, json!({})).await?;
     let (free_id, free) = fleet.key("free", json!({})).await?;
     let limits = json!({"limits": [{"meter": "requests", "amount": 1000, "window": {"kind": "fixed", "minutes": 60}}]});
@@ -53,6 +55,7 @@ async fn g5_the_data_plane_outlives_the_control_plane() -> Test {
     let reply = fleet.nodes[1].talk(&limited).say("[mock::g5-no-lease]").await?;
     assert_eq!(reply.status, 503, "leases are not kept over a restart: {}", reply.text());
 
+    without_a_name(&mut fleet.nodes[2], &free).await?;
     // All that was relayed meanwhile is counted when the control plane is back.
     fleet.redis.restart().await?;
     for replica in &mut fleet.replicas {
@@ -68,13 +71,25 @@ async fn g5_the_data_plane_outlives_the_control_plane() -> Test {
         entries.iter().all(|entry| known.contains_key(&entry.request_id)).then_some(())
     })
     .await?;
-    assert_eq!(asked, 61);
+    assert_eq!(asked, 62);
     let totals = fleet.admin.key_totals(&free_id).await?;
-    assert_eq!(books::number(&totals["requests"]), 61 + 3, "3 more warmed it up: {totals}");
+    assert_eq!(books::number(&totals["requests"]), 62 + 3, "3 more warmed it up: {totals}");
     eventually("limited keys are served again", Duration::from_secs(20), || async {
         let reply = fleet.nodes[1].talk(&limited).say("[mock::after]").await.ok()?;
         (reply.status == 200).then_some(())
     })
     .await?;
     fleet.close().await
+}
+
+/// A control plane whose name does not resolve is one that is away.
+async fn without_a_name(node: &mut Node, secret: &str) -> Test {
+    let known = node.controlled_by("http://control-plane.invalid:4001");
+    node.process.kill()?;
+    node.restart().await?;
+    let reply = node.talk(secret).stream("[mock::g5-no-name]").await?;
+    assert_eq!(reply.status, 200, "without a name of its control plane: {}", reply.text());
+    node.controlled_by(&known);
+    node.process.kill()?;
+    node.restart().await
 }
