@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dialects::client;
+use dialects::{Dialect, client};
 use http::Response;
 use hyper::body::Incoming;
 use proto::rules::family;
@@ -107,6 +107,7 @@ async fn serve(
     let wish = admit::Wish { model, model_family, size: life.size() };
     life.permit = Some(admit::permit(node, &key, settings, &life.asked, &wish, now_ms).await?);
     life.session = Session::identify(&key, &life.asked, &peek);
+    life.is_kept = life.asked.dialect == Dialect::OpenaiResponses && peek.store != Some(false);
     let search = Search {
         snapshot,
         key: &key,
