@@ -6,7 +6,7 @@ use clients::Http;
 use domain::Node;
 use fleet::{Fleet, OpenFeed};
 use futures_util::StreamExt as _;
-use jobs::Driver;
+use jobs::{Driver, Renewer};
 use process::{clock, tasks::Tasks};
 use publish::Publisher;
 use secrecy::ExposeSecret as _;
@@ -23,7 +23,7 @@ use crate::{
     history::FleetHistory,
     listen::{self, Ending, Peer, TlsError},
     ops::{Ops, Part},
-    prober::Prober,
+    prober::{ForNodes, Prober},
 };
 
 /// Longest wait for a store that another process is just giving up.
@@ -118,16 +118,18 @@ impl App {
         let replica = uuid::Uuid::new_v4().to_string();
         let feeds = publisher.clone();
         let open: OpenFeed = Arc::new(move |held| feeds.watch(held).boxed());
-        let fleet = Fleet::start(&store, &view, open, replica.clone(), &background).await?;
         let guard = guard(&config.outbound, config.control.listen);
         let options =
             Options { guard: guard.clone(), extra_ca: config.outbound.ca_file.clone(), ..Options::default() };
         let http = Http::new(Connector::new(options)?);
+        let renewer = Renewer::new(store.clone(), http.clone());
+        let for_nodes = Arc::new(ForNodes(renewer.clone()));
+        let fleet = Fleet::start(&store, &view, open, for_nodes, replica.clone(), &background).await?;
         let deps = api::Deps {
             store: store.clone(),
             view: view.clone(),
             fleet: fleet.clone(),
-            prober: Arc::new(Prober { http, guard }),
+            prober: Arc::new(Prober { http, guard, renewer: renewer.clone() }),
             now_ms: clock::unix_ms,
             options: api::Options {
                 trusted_proxies: config.admission.trusted_proxies.clone(),
@@ -138,7 +140,7 @@ impl App {
         let admin = api::admin(deps).await.map_err(|why| Error::Api(why.to_string()))?;
         let condition = Condition::start(&store, &view, &publisher, &fleet, &background);
         let history = Arc::new(FleetHistory { store: store.clone() });
-        let jobs = Driver::start(jobs::all(history), &store, &replica, &background);
+        let jobs = Driver::start(jobs::all(history, renewer), &store, &replica, &background);
         let ending = Ending::new("control-plane-ports");
         Ok(Self { config, store, fleet, admin, condition, jobs, ending, background })
     }

@@ -1,9 +1,13 @@
-//! The API's way to try an account: the jobs' probe over the one connector.
+//! The API's way to try an account and to get it a token: the jobs' probe and renewal over the one connector.
 
 use std::net::IpAddr;
 
 use clients::Http;
-use domain::Account;
+use domain::{
+    Account,
+    account::{NotRenewed, Tokens},
+};
+use jobs::{Begin, Renewer};
 use process::clock;
 use proto::admin::TestAccountResponse;
 use upstream::Guard;
@@ -14,6 +18,18 @@ pub struct Prober {
     pub http: Http,
     /// Which addresses the connector goes to.
     pub guard: Guard,
+    /// What renews tokens.
+    pub renewer: Renewer,
+}
+
+/// Renews tokens for nodes that ask.
+pub struct ForNodes(pub Renewer);
+
+#[tonic::async_trait]
+impl fleet::Renewer for ForNodes {
+    async fn renew(&self, account: &str, held: u64, author: store::Author) -> Result<u64, NotRenewed> {
+        self.0.renew(account, held, false, &author).await
+    }
 }
 
 #[tonic::async_trait]
@@ -28,6 +44,19 @@ impl api::Prober for Prober {
             latency_ms: i64::try_from(probed.latency_ms).unwrap_or(i64::MAX),
             model: probed.model,
         }
+    }
+
+    async fn renew(&self, account: &str, held: u64, author: store::Author) -> Result<(), NotRenewed> {
+        self.renewer.renew(account, held, true, &author).await.map(drop)
+    }
+
+    async fn exchange_code(
+        &self,
+        draft: &Account,
+        begin: &Begin<'_>,
+        code: &str,
+    ) -> Result<Tokens, NotRenewed> {
+        self.renewer.exchange_code(draft, begin, code).await
     }
 
     fn may_connect(&self, address: IpAddr) -> Result<(), String> {

@@ -35,6 +35,7 @@ use crate::{
         lives::Lives,
         recovery,
         refusals::Refusals,
+        tokens::Tokens,
         usage,
     },
     relay::{
@@ -245,6 +246,7 @@ impl Parts {
             prices: price::Table::shipped(),
             events: Events::default(),
             bindings: Bindings::new(self.link.clone()),
+            tokens: Tokens::new(self.link.clone(), Arc::clone(&self.snapshot)),
             activation: Activation::new(Arc::clone(&self.snapshot)),
             refusals: Refusals::default(),
             channel: self.link.channel(),

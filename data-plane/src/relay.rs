@@ -22,7 +22,7 @@ pub mod verdict;
 
 use std::{
     borrow::Cow,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -124,14 +124,21 @@ async fn serve(
         tried: Vec::new(),
     };
     let body = Kept::new(taken.pieces);
-    let wanted = Wanted { body: &body, model, peek: &peek, secret, deadline: Instant::now() };
+    let wanted = Wanted {
+        body: &body,
+        model,
+        peek: &peek,
+        secret,
+        deadline: Instant::now(),
+        subscriptions: settings.subscription_pooling,
+    };
     attempts(life, search, wanted).await
 }
 
 /// The only loop: account after account until one answers.
 async fn attempts(
     life: &mut Settlement,
-    mut search: Search<'_>,
+    search: Search<'_>,
     mut wanted: Wanted<'_>,
 ) -> Result<Box<Answered>, Refusal> {
     let settings = search.snapshot.settings();
@@ -146,7 +153,11 @@ async fn attempts(
     let last_of_all = Instant::now() + all;
     let mut failed: Option<Refusal> = None;
     let mut stale = false;
-    for number in 1..=settings.max_attempts.max(1) {
+    let newer = OnceLock::new();
+    let mut search = search;
+    let mut number = 0;
+    while number < settings.max_attempts.max(1) {
+        number += 1;
         let choice = match search.at_once(&worker) {
             Some(choice) => choice,
             // Boxed: seldom needed, and large.
@@ -174,6 +185,12 @@ async fn attempts(
                 if !failure.retry {
                     return Err(failure.refusal);
                 }
+                // One fresh token and one more try, which is none of another account's.
+                if let Some(snapshot) = fresh(life, failure.refused, newer.get().is_none()).await {
+                    search.snapshot = newer.get_or_init(|| snapshot);
+                    number -= 1;
+                    continue;
+                }
                 if !failure.stale || std::mem::replace(&mut stale, true) {
                     search.tried.push(account);
                 }
@@ -182,4 +199,15 @@ async fn attempts(
         }
     }
     Err(failed.unwrap_or_else(|| failed::unusable().refusal))
+}
+
+/// A snapshot with a fresh token for an account whose own was refused, unless the request had one before; where there is
+/// none the refusal is the account's.
+async fn fresh(life: &Settlement, refused: Option<failed::Refused>, first: bool) -> Option<Arc<Snapshot>> {
+    let (account, verdict) = refused?;
+    if first && let Some(snapshot) = life.worker.node.tokens.fresh(&account).await {
+        return Some(snapshot);
+    }
+    verdict::judge(life, &account, &verdict, 401, "unauthorized");
+    None
 }

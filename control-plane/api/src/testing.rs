@@ -3,11 +3,16 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use domain::{Account, Role, Session, SigningKeys, User, signing};
+use domain::{
+    Account, Role, Session, SigningKeys, User,
+    account::{NotRenewed, Tokens},
+    signing,
+};
 use fleet::Fleet;
 use futures_util::{StreamExt as _, stream};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use platforms::oauth::Begin;
 use process::{clock, tasks::Tasks};
 use proto::admin::TestAccountResponse;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -38,11 +43,35 @@ impl Prober for Still {
         TestAccountResponse { ok: true, status: 200, model: model.to_owned(), ..Default::default() }
     }
 
+    async fn renew(&self, _: &str, _: u64, _: store::Author) -> Result<(), NotRenewed> {
+        Err(NotRenewed::Later("nobody is asked here".into()))
+    }
+
+    async fn exchange_code(&self, _: &Account, begin: &Begin<'_>, code: &str) -> Result<Tokens, NotRenewed> {
+        if code != "good-code" || begin.verifier.len() < 43 {
+            return Err(NotRenewed::Reauthorize("invalid_grant".into()));
+        }
+        Ok(Tokens {
+            kept: [("refresh_token".to_owned(), "rt-canary".into())].into(),
+            issued: [("access_token".to_owned(), "at-canary".into())].into(),
+            facts: [("email".to_owned(), "a@b.c".to_owned())].into(),
+            generation: 1,
+            ..Tokens::default()
+        })
+    }
+
     fn may_connect(&self, address: IpAddr) -> Result<(), String> {
         match address.is_loopback() {
             true => Err("is a loopback address; allow it with `upstream-allow-private`".into()),
             false => Ok(()),
         }
+    }
+}
+
+#[tonic::async_trait]
+impl fleet::Renewer for Still {
+    async fn renew(&self, _: &str, _: u64, _: store::Author) -> Result<u64, NotRenewed> {
+        Err(NotRenewed::NoAccount)
     }
 }
 
@@ -81,7 +110,7 @@ impl Bench {
         let kinds = crate::with_kinds(Kinds::new().with::<domain::Node>());
         let view = View::start(&store, kinds, &tasks).await.unwrap();
         let open: fleet::OpenFeed = Arc::new(|_| stream::pending().boxed());
-        let fleet = Fleet::start(&store, &view, open, "test".into(), &tasks).await.unwrap();
+        let fleet = Fleet::start(&store, &view, open, Arc::new(Still), "test".into(), &tasks).await.unwrap();
         let (prober, now_ms) = (Arc::new(Still), clock::unix_ms as fn() -> i64);
         let deps = Deps { store: store.clone(), view: view.clone(), fleet, prober, now_ms, options };
         let admin = crate::admin(deps).await.unwrap();

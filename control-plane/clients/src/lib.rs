@@ -30,6 +30,15 @@ impl Http {
         Self { connector }
     }
 
+    /// Over a connector of its own that goes to this machine alone, for tests of those who send.
+    ///
+    /// # Errors
+    /// When the connector cannot be built.
+    pub fn to_this_machine() -> Result<Self, upstream::SetupError> {
+        let guard = upstream::Guard::new(Vec::new()).with_loopback();
+        Ok(Self::new(Connector::new(upstream::Options { guard, ..upstream::Options::default() })?))
+    }
+
     /// Sends a request to its absolute URL, through `proxy_url` unless that is empty, and reads the whole answer: at
     /// most 30 s and 4 MiB. A redirect is an answer like any other.
     ///

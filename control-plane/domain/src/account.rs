@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::{record::Record, secret, url::Url};
 
 mod obstacles;
+pub mod tokens;
 mod windows;
 mod wire;
 
+pub use tokens::{NotRenewed, Tokens};
 pub use windows::AccountWindows;
 pub use wire::WRITABLE;
 
@@ -37,6 +39,10 @@ pub struct Account {
     /// By field of the platform's schema.
     #[serde(with = "secret::stored_map")]
     pub credentials: BTreeMap<String, SecretString>,
+    /// Fields of the credentials that nodes must not get, by the platform's schema.
+    pub withheld: Vec<String>,
+    /// What the credentials were exchanged for, on platforms that have it so.
+    pub tokens: Tokens,
     /// When the credentials were last changed, Unix milliseconds: what the audit log shows of such a change.
     pub credentials_changed_at_ms: i64,
     /// The way out, password included; `None`: directly.
@@ -83,6 +89,8 @@ impl Default for Account {
             description: String::new(),
             base_url: String::new(),
             credentials: BTreeMap::new(),
+            withheld: Vec::new(),
+            tokens: Tokens::default(),
             credentials_changed_at_ms: 0,
             proxy_url: None,
             priority: DEFAULT_PRIORITY,
@@ -147,6 +155,8 @@ pub enum Status {
     Overloaded,
     /// Its credential was refused.
     Unauthorized,
+    /// A person must permit its use again: what renews its token is not accepted any more.
+    Reauthorize,
     /// It may not do what was asked, or is barred.
     Forbidden,
     /// It cannot be used for another reason.
@@ -155,12 +165,13 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Active,
         Self::Disabled,
         Self::RateLimited,
         Self::Overloaded,
         Self::Unauthorized,
+        Self::Reauthorize,
         Self::Forbidden,
         Self::Error,
     ];
@@ -173,6 +184,7 @@ impl Status {
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
             Self::Unauthorized => "unauthorized",
+            Self::Reauthorize => "reauthorize",
             Self::Forbidden => "forbidden",
             Self::Error => "error",
         }
@@ -269,6 +281,12 @@ impl Record for Account {
 
     fn audit_view(&self) -> serde_json::Value {
         let mut view = serde_json::to_value(self).unwrap_or_default();
+        for held in ["kept", "issued"] {
+            let fields = view["tokens"][held].as_object_mut().into_iter();
+            for value in fields.flat_map(|fields| fields.values_mut()) {
+                *value = secret::MASK.into();
+            }
+        }
         for value in view["credentials"].as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
             *value = secret::MASK.into();
         }

@@ -55,6 +55,8 @@ pub struct Settings {
     pub queue_max_size: u32,
     /// Longest wait in it, milliseconds; 0: refusal instead of waiting.
     pub queue_timeout_ms: i64,
+    /// Whether accounts that are somebody's subscription may serve.
+    pub subscription_pooling: bool,
     /// Pepper of the key hash, hex.
     #[serde(with = "secret::stored")]
     pub key_pepper: SecretString,
@@ -167,6 +169,7 @@ impl Default for Settings {
             service_multipliers: BTreeMap::new(),
             queue_max_size: 0,
             queue_timeout_ms: 0,
+            subscription_pooling: false,
             key_pepper: SecretString::from(""),
             v1_key_pepper: SecretString::from(""),
         }

@@ -7,7 +7,7 @@ use domain::{Account, AccountWindows};
 use process::clock;
 use proto::{
     node::{
-        AccountEvent, AccountEventRequest, AccountEventResponse,
+        AccountEvent, AccountEventRequest, AccountEventResponse, FreshTokenRequest, FreshTokenResponse,
         account_event_service_server::AccountEventService,
     },
     rules::upstream_window::Window,
@@ -15,7 +15,7 @@ use proto::{
 use store::{Change, Expect, Store, View};
 use tonic::{Request, Response, Status};
 
-use crate::{guard::Guard, registry::author, verdicts};
+use crate::{fresh, guard::Guard, registry::author, verdicts};
 
 /// Tries before writers that get in each other's way give up.
 const TRIES: usize = 8;
@@ -24,6 +24,7 @@ pub(crate) struct AccountEvents {
     pub(crate) guard: Arc<Guard>,
     pub(crate) store: Store,
     pub(crate) view: View,
+    pub(crate) renewer: Arc<dyn fresh::Renewer>,
 }
 
 #[tonic::async_trait]
@@ -42,6 +43,14 @@ impl AccountEventService for AccountEvents {
             self.note_windows(&caller.node, &account, &events).await.map_err(crate::unavailable)?;
         }
         Ok(Response::new(AccountEventResponse {}))
+    }
+
+    async fn fresh_token(
+        &self,
+        request: Request<FreshTokenRequest>,
+    ) -> Result<Response<FreshTokenResponse>, Status> {
+        let caller = self.guard.admit(&request).await?;
+        fresh::answer(&*self.renewer, &caller.node, request.into_inner()).await.map(Response::new)
     }
 }
 

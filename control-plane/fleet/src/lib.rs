@@ -10,6 +10,7 @@ pub mod records;
 
 mod account_event_service;
 mod config_service;
+mod fresh;
 mod guard;
 mod ingest;
 mod key_info_service;
@@ -44,6 +45,7 @@ use tokio::sync::watch;
 use tonic::{Status, service::Routes};
 
 pub use config_service::OpenFeed;
+pub use fresh::Renewer;
 pub use guard::{Caller, Certified, Internal};
 pub use leases::meter_policy;
 pub use leases::{ACCOUNT_LIMIT, LONGEST_STREAM_MS, TTL_MS};
@@ -66,6 +68,7 @@ struct Inner {
     view: View,
     open: OpenFeed,
     guard: Arc<guard::Guard>,
+    renewer: Arc<dyn Renewer>,
     registry: Arc<registry::Registry>,
     leases: Arc<leases::Leases>,
     ingest: Arc<ingest::Ingest>,
@@ -86,8 +89,8 @@ pub struct Figures {
 }
 
 impl Fleet {
-    /// Begins to serve nodes. The view must hold keys, accounts, settings, nodes and join tokens; `replica` names this
-    /// process among its like.
+    /// Begins to serve nodes. The view must hold keys, accounts, settings, nodes and join tokens; `renewer` renews tokens
+    /// for those that ask; `replica` names this process among its like.
     ///
     /// # Errors
     /// When the store cannot tell who it is.
@@ -95,6 +98,7 @@ impl Fleet {
         store: &Store,
         view: &View,
         open: OpenFeed,
+        renewer: Arc<dyn Renewer>,
         replica: String,
         tasks: &Tasks,
     ) -> store::Result<Self> {
@@ -106,6 +110,7 @@ impl Fleet {
             store: store.clone(),
             view: view.clone(),
             open,
+            renewer,
             guard: guard::Guard::start(store, view, tasks),
             registry: registry::Registry::start(store, view, tasks),
             leases,
@@ -144,7 +149,12 @@ impl Fleet {
             identity: inner.identity.clone(),
             tasks: inner.tasks.clone(),
         };
-        let events = account_event_service::AccountEvents { guard: guard(), store: store(), view: view() };
+        let events = account_event_service::AccountEvents {
+            guard: guard(),
+            store: store(),
+            view: view(),
+            renewer: Arc::clone(&inner.renewer),
+        };
         let keys = key_info_service::KeyInfo { guard: guard(), store: store(), view: view() };
         let sessions = session_service::Sessions { guard: guard(), store: store() };
         Routes::new(ConfigServiceServer::new(config).max_decoding_message_size(MAX_MESSAGE))

@@ -14,7 +14,9 @@ pub fn merge(account: &mut Account, event: &AccountEvent, now_ms: i64) -> bool {
     if event.state_generation != state.generation || state.status == Status::Disabled {
         return false;
     }
-    let Some(status) = Status::parse(&event.state).filter(|status| *status != Status::Disabled) else {
+    let Some(status) = Status::parse(&event.state)
+        .filter(|status| !matches!(status, Status::Disabled | Status::Reauthorize))
+    else {
         return false;
     };
     let until = (event.until_ms > 0).then_some(event.until_ms);
@@ -32,7 +34,8 @@ pub fn merge(account: &mut Account, event: &AccountEvent, now_ms: i64) -> bool {
 
 /// A success ends a block that began before it.
 fn recover(state: &mut State, at_ms: i64, now_ms: i64) -> bool {
-    if state.status == Status::Active || at_ms < state.since_ms {
+    // A token that still works says nothing of what renews it.
+    if matches!(state.status, Status::Active | Status::Reauthorize) || at_ms < state.since_ms {
         return false;
     }
     state.status = Status::Active;

@@ -3,6 +3,7 @@
 mod forget_nodes;
 mod purge_bin;
 mod recover_accounts;
+mod renew_tokens;
 mod rotate_signing_keys;
 mod sweep_ended;
 mod trim_history;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use store::Author;
 
-use crate::driver::Job;
+use crate::{driver::Job, renewal::Renewer};
 
 /// A day, milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -29,11 +30,12 @@ pub trait History: Send + Sync + 'static {
 }
 
 /// All jobs.
-pub fn all(history: Arc<dyn History>) -> Vec<Box<dyn Job>> {
+pub fn all(history: Arc<dyn History>, renewer: Renewer) -> Vec<Box<dyn Job>> {
     vec![
         Box::new(forget_nodes::ForgetNodes { history: history.clone() }),
         Box::new(purge_bin::PurgeBin { history: history.clone() }),
         Box::new(recover_accounts::RecoverAccounts),
+        Box::new(renew_tokens::RenewTokens { renewer }),
         Box::new(rotate_signing_keys::RotateSigningKeys),
         Box::new(sweep_ended::SweepEnded),
         Box::new(trim_history::TrimHistory { history }),

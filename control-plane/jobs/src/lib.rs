@@ -8,8 +8,11 @@ mod driver;
 mod jobs;
 mod leadership;
 mod probe;
+mod renewal;
 
 pub use driver::{Driver, Job, Turn};
 pub use jobs::{History, all};
 pub use leadership::ROLE;
+pub use platforms::oauth::Begin;
 pub use probe::{Probed, probe};
+pub use renewal::Renewer;

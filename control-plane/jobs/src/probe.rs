@@ -41,9 +41,10 @@ pub async fn probe(http: &Http, account: &Account, model: &str, now_ms: i64) -> 
     };
     let model =
         if model.is_empty() { platform.info().models.first().copied().unwrap_or_default() } else { model };
+    let holdings = account.holdings();
     let view = AccountView {
         base_url: &account.base_url,
-        credentials: &account.credentials,
+        credentials: &holdings,
         user_agent: &account.user_agent,
         model_mapping: &account.model_mapping,
     };

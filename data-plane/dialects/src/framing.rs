@@ -2,6 +2,7 @@
 
 use crate::{Dialect, tap::is_event_stream};
 
+pub mod aws_event_stream;
 pub mod json_array;
 pub mod sse;
 

@@ -82,9 +82,39 @@ impl From<&Field> for CredentialField {
             help: field.help.into(),
             kind: field.kind.as_str().into(),
             required: field.required,
+            withheld: field.withheld,
             choices: choices.iter().map(|&choice| choice.into()).collect(),
         }
     }
+}
+
+/// Fields that are settings and no secrets, of all platforms: their values may stand anywhere.
+const SETTINGS: &[&str] = &[
+    "access_key_id",
+    "api_version",
+    "auth",
+    "betas",
+    "chatgpt_account_id",
+    "client_id",
+    "deployment",
+    "inference_profile",
+    "location",
+    "organization",
+    "project",
+    "project_id",
+    "region",
+    "responses",
+    "token_url",
+    "url_style",
+];
+
+/// Secrets shorter than this are no secrets but choices and names, which may stand in any text.
+const MIN_SECRET: usize = 8;
+
+/// The values that must not be seen by anyone.
+pub fn secrets(given: &Credentials) -> impl Iterator<Item = &str> {
+    let secret = given.iter().filter(|(name, _)| !SETTINGS.contains(&name.as_str()));
+    secret.map(|(_, value)| value.expose_secret()).filter(|value| value.len() >= MIN_SECRET)
 }
 
 /// Something wrong with what was given. Never says the value.

@@ -3,9 +3,11 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use memchr::memmem;
-use secrecy::ExposeSecret;
 
-use crate::platform::{AccountView, Call};
+use crate::{
+    credentials,
+    platform::{AccountView, Call},
+};
 
 #[cfg(test)]
 mod tests;
@@ -65,7 +67,9 @@ pub fn answer(account: &AccountView<'_>, headers: &HeaderMap) -> HeaderMap {
 
 /// The upstream's own id of a request.
 pub fn upstream_request_id(headers: &HeaderMap) -> Option<&str> {
-    ["request-id", "x-request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok())
+    ["request-id", "x-request-id", "x-amzn-requestid", "apim-request-id"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
 /// Headers of one connection (RFC 9110, section 7.6.1), with those that only servers of old sent.
@@ -203,12 +207,6 @@ fn carries(value: &HeaderValue, secret: Option<&str>) -> bool {
     })
 }
 
-/// Secrets shorter than this are no secrets but choices and names, which may stand in any header.
-const MIN_SECRET: usize = 8;
-
 fn carries_any_secret(account: &AccountView<'_>, value: &HeaderValue) -> bool {
-    account.credentials.values().any(|secret| {
-        let secret = secret.expose_secret();
-        secret.len() >= MIN_SECRET && carries(value, Some(secret))
-    })
+    credentials::secrets(account.credentials).any(|secret| carries(value, Some(secret)))
 }

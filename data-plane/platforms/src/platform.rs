@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use crate::{
     credentials::{self, Field, Violation},
     mapping,
+    oauth::{self, Credential, GrantError, Grants},
     seen::Seen,
     unwrap::Unwrap,
 };
@@ -45,6 +46,8 @@ pub struct Info {
     pub models: &'static [&'static str],
     /// What to know before using it; empty: nothing particular.
     pub notice: &'static str,
+    /// Whether accounts can sign in instead of bringing a key.
+    pub signs_in: bool,
 }
 
 impl Info {
@@ -60,6 +63,8 @@ impl Info {
             credential_fields: self.fields.iter().map(CredentialField::from).collect(),
             models: self.models.iter().map(|&model| model.into()).collect(),
             notice: self.notice.into(),
+            other_dialects: self.also.iter().map(|dialect| dialect.as_str().into()).collect(),
+            signs_in: self.signs_in,
         }
     }
 }
@@ -194,6 +199,12 @@ pub enum PrepareError {
     /// The model's name cannot stand in an address.
     #[error("the model's name cannot stand in an address")]
     BadModel,
+    /// The platform serves this client's program only, and the request is not by it.
+    #[error("the platform serves requests of {0} only")]
+    OtherClient(&'static str),
+    /// The account is somebody's subscription, and no operator has permitted to pool those.
+    #[error("the account is a subscription, and pooling those is off")]
+    Subscription,
     /// This platform has nothing for that operation.
     #[error("the platform does not offer {0}")]
     Unsupported(Operation),
@@ -254,6 +265,29 @@ pub trait Platform: Send + Sync {
 
     /// What an answer says, for the failure table. `body_head` is the body's beginning, decoded; it may be cut.
     fn seen(&self, status: StatusCode, headers: &HeaderMap, body_head: &[u8], now_ms: i64) -> Seen;
+
+    /// How accounts get the tokens that their requests carry; `None`: requests carry what the account was given.
+    fn grants(&self) -> Option<&'static dyn Grants> {
+        None
+    }
+
+    /// Whether requests can be made with what an account has; the control plane asks, with all that it holds for it.
+    ///
+    /// # Errors
+    /// When the account lacks what tokens are had with.
+    fn credential(&self, account: &AccountView<'_>, now_ms: i64) -> Result<Credential, GrantError> {
+        match self.grants() {
+            Some(grants) if !account.credentials.contains_key(oauth::ACCESS) => {
+                grants.refresh(account, now_ms).map(|request| Credential::Exchange(Box::new(request)))
+            }
+            _ => Ok(Credential::Ready),
+        }
+    }
+
+    /// Whether an account is somebody's subscription, which is pooled only where an operator has permitted that.
+    fn is_subscription(&self, _account: &AccountView<'_>) -> bool {
+        false
+    }
 
     /// The failure table that judges this platform's answers.
     fn failures(&self) -> failure::Table {

@@ -1,14 +1,22 @@
 //! All platforms. A new one is its folder and its line here.
 
-use crate::{azure_openai, ccr, claude_console, gemini_api, openai, platform::Platform};
+use crate::{
+    azure_openai, bedrock, ccr, claude_console, claude_official, gemini, gemini_api, openai,
+    openai_responses, platform::Platform, vertex,
+};
 
-/// In the order in which they are offered.
+/// In the order in which they are offered: documented ways first, subscriptions last.
 static ALL: &[&dyn Platform] = &[
     &claude_console::ClaudeConsole,
+    &bedrock::Bedrock,
+    &vertex::Vertex,
     &openai::Openai,
-    &gemini_api::GeminiApi,
+    &openai_responses::OpenaiResponses,
     &azure_openai::AzureOpenai,
+    &gemini_api::GeminiApi,
     &ccr::Ccr,
+    &claude_official::ClaudeOfficial,
+    &gemini::Gemini,
 ];
 
 /// Other names that paths and imports may use.

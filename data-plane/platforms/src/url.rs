@@ -53,6 +53,14 @@ pub fn under(address: &str, version: &str, path: &str, query: Option<&str>) -> R
     joined(&place, path, query)
 }
 
+/// The address for a path right under a base.
+///
+/// # Errors
+/// As [`base`].
+pub fn right_under(address: &str, path: &str, query: Option<&str>) -> Result<Uri, &'static str> {
+    joined(base(address)?, path, query)
+}
+
 /// The address for a path of an OpenAI-like API. Most live under `/v1`, some under a version of their own
 /// (`/api/paas/v4`, `/v1beta/openai`): a base that holds a version is meant as it is. People also give the whole path of
 /// an endpoint, which means the same.
@@ -102,7 +110,7 @@ pub fn without_credentials(query: Option<&str>, relay_secret: Option<&str>) -> O
 const PARAMETERS: &[&str] = &["key", "api_key", "api-key", "apikey", "access_token", "token", "auth"];
 
 /// A text with its percent escapes read; what is not UTF-8 then reads as replacement characters.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -123,4 +131,16 @@ fn unescape(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A text with all escaped but what never is (RFC 3986, section 2.3).
+pub(crate) fn escaped(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+        escaped
+    })
 }

@@ -104,6 +104,8 @@ pub struct Account {
     pub window_pause_percent: u32,
     /// Where whoever works with accounts keeps its own part of this one at hand.
     pub seat: Seat,
+    /// Rises with each new access token among its credentials.
+    pub token_generation: u64,
     pub(crate) source: Source,
 }
 

@@ -226,6 +226,7 @@ pub(crate) fn account(wire: &node::AccountEntry, platforms: &dyn PlatformFacts) 
         windows: wire.windows.iter().filter_map(Window::from_wire).collect(),
         window_pause_percent: wire.window_pause_percent,
         seat: Seat::default(),
+        token_generation: wire.token_generation,
         source,
     })
 }
@@ -293,6 +294,7 @@ pub(crate) fn settings(wire: &node::SettingsEntry) -> Result<Settings, Why> {
         } else {
             wire.time_zone
         },
+        subscription_pooling: wire.subscription_pooling,
         source,
     })
 }

@@ -57,6 +57,8 @@ pub struct Settings {
     pub queue: Option<Queue>,
     /// IANA time zone of calendar windows.
     pub time_zone: String,
+    /// Whether accounts that are somebody's subscription may serve.
+    pub subscription_pooling: bool,
     pub(crate) source: Source,
 }
 
@@ -78,6 +80,7 @@ impl Settings {
             service_multipliers: BTreeMap::new(),
             queue: None,
             time_zone: DEFAULT_TIME_ZONE.to_owned(),
+            subscription_pooling: false,
             source: Source::default(),
         }
     }

@@ -11,6 +11,7 @@ pub mod leases;
 pub mod lives;
 pub mod recovery;
 pub mod refusals;
+pub mod tokens;
 pub mod usage;
 
 use std::{future::Future, time::Duration};

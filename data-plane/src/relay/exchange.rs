@@ -78,6 +78,8 @@ pub struct Wanted<'a> {
     pub secret: Option<&'a str>,
     /// When the first event must have come.
     pub deadline: Instant,
+    /// Whether accounts that are somebody's subscription may serve.
+    pub subscriptions: bool,
 }
 
 /// Tries one account.
@@ -157,6 +159,9 @@ fn prepare(
     wanted: &Wanted<'_>,
     foreign: Option<&Foreign>,
 ) -> Result<Prepared, PrepareError> {
+    if !wanted.subscriptions && platform.is_subscription(&view(account)) {
+        return Err(PrepareError::Subscription);
+    }
     let head = &life.asked.head;
     let mut call = Call {
         dialect: life.asked.dialect,
@@ -263,8 +268,8 @@ async fn answered(
         head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(wrapping.content_type()));
     }
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let upstream_request_id =
-        text("request-id").or(text("x-request-id")).unwrap_or_default().chars().take(128).collect();
+    let id = platforms::headers::upstream_request_id(&head.headers);
+    let upstream_request_id = id.unwrap_or_default().chars().take(128).collect();
     let encoding = text("content-encoding");
     let framing = Framing::of(spoken, life.streaming, text("content-type"));
     let mut answered = Box::new(Answered {
@@ -294,6 +299,11 @@ async fn answered(
         }
         if leaks || verdict != Verdict::ClientFault || head.status.is_success() {
             let id = std::mem::take(&mut answered.upstream_request_id);
+            if account.token_generation > 0 && matches!(verdict, Verdict::Unauthorized { .. }) {
+                end_attempt(life, seen.status, &verdict, usage, id);
+                let refused = Some((Arc::clone(account), verdict.clone()));
+                return Attempted::Failed(Failure { refused, ..failed::of(&verdict, &seen) });
+            }
             return Attempted::Failed(end(life, platform, &seen, usage, id));
         }
         judge(life, account, &verdict, head.status.as_u16(), "");
@@ -335,11 +345,8 @@ fn unreadable(
 /// Whether an error's text names the account's credential, as some gateways' do.
 fn carries_credential(account: &Account, held: &[Bytes]) -> bool {
     let text = held.concat();
-    account
-        .credentials
-        .values()
-        .map(secrecy::ExposeSecret::expose_secret)
-        .any(|secret| secret.len() >= 8 && memchr::memmem::find(&text, secret.as_bytes()).is_some())
+    platforms::credentials::secrets(&account.credentials)
+        .any(|secret| memchr::memmem::find(&text, secret.as_bytes()).is_some())
 }
 
 /// Ends a failed attempt: judged, recorded, and told on.

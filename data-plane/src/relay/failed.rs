@@ -1,6 +1,6 @@
 //! A failed attempt, and what the client is told if no other account is left.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use dialects::error::Kind;
 use http::StatusCode;
@@ -10,7 +10,12 @@ use proto::rules::{
     verdict::{Retry, Verdict},
 };
 
+use snapshot::Account;
+
 use super::error::Refusal;
+
+/// An account whose token was refused, and what that says of it if no fresh one helps.
+pub type Refused = (Arc<Account>, Verdict);
 
 /// A failed attempt.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub struct Failure {
     pub retry: bool,
     /// Whether only a kept connection died: the same account may be asked again, once.
     pub stale: bool,
+    /// The account whose token was refused, which a fresh one may put right; nothing is held against it yet.
+    pub refused: Option<Refused>,
 }
 
 /// By what was seen and what it says.
@@ -39,7 +46,7 @@ pub fn of(verdict: &Verdict, seen: &Seen) -> Failure {
     if let Some(wait) = told.and_then(|told| told.retry_after_ms) {
         refusal = refusal.later(wait.max(1) as u64);
     }
-    Failure { refusal, retry: verdict.retry() == Retry::AnotherAccount, stale: false }
+    Failure { refusal, retry: verdict.retry() == Retry::AnotherAccount, stale: false, refused: None }
 }
 
 /// The account could not even be asked.
@@ -49,7 +56,7 @@ pub fn unusable() -> Failure {
         StatusCode::SERVICE_UNAVAILABLE,
         "no account can serve this request right now",
     );
-    Failure { refusal, retry: true, stale: false }
+    Failure { refusal, retry: true, stale: false, refused: None }
 }
 
 /// What the upstream says of a wrong request is the client's to read; the rest may name accounts and is ours to say.

@@ -26,7 +26,7 @@ use crate::{
     access_log,
     config::RelayConfig,
     metrics::Metrics,
-    pumps::{activation::Activation, bindings::Bindings, events::Events, refusals::Refusals},
+    pumps::{activation::Activation, bindings::Bindings, events::Events, refusals::Refusals, tokens::Tokens},
     routes::Says,
 };
 
@@ -48,6 +48,8 @@ pub struct Node {
     pub events: Events,
     /// Which account a session sticks to.
     pub bindings: Bindings,
+    /// Fresh tokens for accounts whose own was refused.
+    pub tokens: Tokens,
     /// First uses of keys.
     pub activation: Activation,
     /// Refused requests, for people to find.

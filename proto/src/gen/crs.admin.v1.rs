@@ -607,6 +607,62 @@ pub mod stats_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A sign-in to begin.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BeginOauthRequest {
+    /// Platform slug.
+    #[prost(string, tag = "1")]
+    pub platform: ::prost::alloc::string::String,
+    /// Account to authorise again; empty: a new one.
+    #[prost(string, tag = "2")]
+    pub account_id: ::prost::alloc::string::String,
+    /// Whether a token that lasts a year and is not renewed is wanted, where the platform has such (a setup token).
+    #[prost(bool, tag = "3")]
+    pub long_lived: bool,
+    /// Of a new account: what must be known beforehand, such as its proxy, address or an OAuth client of one's own.
+    #[prost(message, optional, tag = "4")]
+    pub account: ::core::option::Option<super::super::types::v1::Account>,
+}
+/// Where the person goes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginOauthResponse {
+    /// The page.
+    #[prost(string, tag = "1")]
+    pub auth_url: ::prost::alloc::string::String,
+    /// Names this sign-in in the exchange.
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    /// Until when the code can be exchanged.
+    #[prost(message, optional, tag = "3")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A sign-in to end.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ExchangeOauthRequest {
+    /// Platform slug.
+    #[prost(string, tag = "1")]
+    pub platform: ::prost::alloc::string::String,
+    /// As the sign-in's beginning gave it.
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The code, or the whole address that the page led to.
+    #[prost(string, tag = "3")]
+    pub code: ::prost::alloc::string::String,
+    /// The new account's other fields; its name is the e-mail address if it has none. Ignored for an account that is there.
+    #[prost(message, optional, tag = "4")]
+    pub account: ::core::option::Option<super::super::types::v1::Account>,
+}
+/// Names an account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefreshAccountRequest {
+    /// Platform slug.
+    #[prost(string, tag = "1")]
+    pub platform: ::prost::alloc::string::String,
+    /// Account id.
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
 /// An account to make.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateAccountRequest {
@@ -1044,6 +1100,84 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("crs.admin.v1.AccountService", "TestAccount"));
             self.inner.unary(req, path, codec).await
         }
+        /// Begins a sign-in: the page on which a person permits the use of their account. Where the account is one that is
+        /// there already, it is authorised again.
+        pub async fn begin_oauth(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeginOauthRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginOauthResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.admin.v1.AccountService/BeginOauth",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("crs.admin.v1.AccountService", "BeginOauth"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a sign-in: exchanges the code that the page gave and makes the account, or renews the one that is there.
+        pub async fn exchange_oauth(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExchangeOauthRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::types::v1::Account>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.admin.v1.AccountService/ExchangeOauth",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("crs.admin.v1.AccountService", "ExchangeOauth"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Renews an account's access token now.
+        pub async fn refresh_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RefreshAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::types::v1::Account>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/crs.admin.v1.AccountService/RefreshAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("crs.admin.v1.AccountService", "RefreshAccount"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Turns scheduling on or off.
         pub async fn toggle_schedulable(
             &mut self,
@@ -1239,6 +1373,31 @@ pub mod account_service_server {
             request: tonic::Request<super::TestAccountRequest>,
         ) -> std::result::Result<
             tonic::Response<super::TestAccountResponse>,
+            tonic::Status,
+        >;
+        /// Begins a sign-in: the page on which a person permits the use of their account. Where the account is one that is
+        /// there already, it is authorised again.
+        async fn begin_oauth(
+            &self,
+            request: tonic::Request<super::BeginOauthRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginOauthResponse>,
+            tonic::Status,
+        >;
+        /// Ends a sign-in: exchanges the code that the page gave and makes the account, or renews the one that is there.
+        async fn exchange_oauth(
+            &self,
+            request: tonic::Request<super::ExchangeOauthRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::types::v1::Account>,
+            tonic::Status,
+        >;
+        /// Renews an account's access token now.
+        async fn refresh_account(
+            &self,
+            request: tonic::Request<super::RefreshAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::types::v1::Account>,
             tonic::Status,
         >;
         /// Turns scheduling on or off.
@@ -1612,6 +1771,142 @@ pub mod account_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TestAccountSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/crs.admin.v1.AccountService/BeginOauth" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginOauthSvc<T: AccountService>(pub Arc<T>);
+                    impl<
+                        T: AccountService,
+                    > tonic::server::UnaryService<super::BeginOauthRequest>
+                    for BeginOauthSvc<T> {
+                        type Response = super::BeginOauthResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeginOauthRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountService>::begin_oauth(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginOauthSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/crs.admin.v1.AccountService/ExchangeOauth" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExchangeOauthSvc<T: AccountService>(pub Arc<T>);
+                    impl<
+                        T: AccountService,
+                    > tonic::server::UnaryService<super::ExchangeOauthRequest>
+                    for ExchangeOauthSvc<T> {
+                        type Response = super::super::super::types::v1::Account;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExchangeOauthRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountService>::exchange_oauth(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExchangeOauthSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/crs.admin.v1.AccountService/RefreshAccount" => {
+                    #[allow(non_camel_case_types)]
+                    struct RefreshAccountSvc<T: AccountService>(pub Arc<T>);
+                    impl<
+                        T: AccountService,
+                    > tonic::server::UnaryService<super::RefreshAccountRequest>
+                    for RefreshAccountSvc<T> {
+                        type Response = super::super::super::types::v1::Account;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RefreshAccountRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AccountService>::refresh_account(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RefreshAccountSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

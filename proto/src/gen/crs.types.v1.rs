@@ -104,7 +104,7 @@ pub struct Account {
     /// Whether the scheduler may choose it. `true` when not set on creation.
     #[prost(bool, optional, tag = "12")]
     pub schedulable: ::core::option::Option<bool>,
-    /// `active`, `disabled`, `rate_limited`, `overloaded`, `unauthorized`, `forbidden` or `error`. Writable: `active`, `disabled`.
+    /// `active`, `disabled`, `rate_limited`, `overloaded`, `unauthorized`, `reauthorize` (its sign-in must be repeated), `forbidden` or `error`. Writable: `active`, `disabled`.
     #[prost(string, tag = "13")]
     pub status: ::prost::alloc::string::String,
     /// When the status ends by itself; absent: only by hand or by a success.
@@ -162,6 +162,28 @@ pub struct Account {
     /// The upstream's usage windows, as its answers tell. Output only.
     #[prost(message, repeated, tag = "35")]
     pub windows: ::prost::alloc::vec::Vec<UsageWindow>,
+    /// Its access token, on platforms where accounts sign in. Output only.
+    #[prost(message, optional, tag = "50")]
+    pub token: ::core::option::Option<AccountToken>,
+}
+/// The access token of an account that signs in, as far as people may know it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AccountToken {
+    /// When it ends; absent: not known.
+    #[prost(message, optional, tag = "1")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was given.
+    #[prost(message, optional, tag = "2")]
+    pub issued_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether it is renewed by itself.
+    #[prost(bool, tag = "3")]
+    pub renews: bool,
+    /// What the platform says of the account: `email`, `plan`, `organization`, `project`, …
+    #[prost(map = "string, string", tag = "4")]
+    pub facts: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// A usage window that an upstream keeps of an account.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -242,6 +264,12 @@ pub struct PlatformInfo {
     /// What to know before using it; empty: nothing particular.
     #[prost(string, tag = "9")]
     pub notice: ::prost::alloc::string::String,
+    /// Other dialects that it speaks.
+    #[prost(string, repeated, tag = "10")]
+    pub other_dialects: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether its accounts can sign in (OAuth) instead of bringing a key.
+    #[prost(bool, tag = "11")]
+    pub signs_in: bool,
 }
 /// One field of a platform's credentials.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -264,6 +292,9 @@ pub struct CredentialField {
     /// For `choice`: what may be chosen.
     #[prost(string, repeated, tag = "6")]
     pub choices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it stays with the control plane: nodes get what it is exchanged for.
+    #[prost(bool, tag = "7")]
+    pub withheld: bool,
 }
 /// Tokens of one attempt by kind. Kinds never overlap: the whole input is input + cache_read + cache_write_5m + cache_write_1h.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -838,6 +869,10 @@ pub struct Settings {
     /// The same for counting tokens; 0: the default of 30 s.
     #[prost(message, optional, tag = "21")]
     pub count_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// Whether accounts that are somebody's subscription (Claude Pro or Max, ChatGPT, Google) may serve. Off unless set:
+    /// providers' terms let the holder alone use them, and forbid sharing in places. See each platform's notice.
+    #[prost(bool, optional, tag = "30")]
+    pub subscription_pooling: ::core::option::Option<bool>,
 }
 /// How long things are kept, in days; 0: the default.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -29,6 +29,11 @@ impl core::fmt::Debug for crate::admin::CreateTokenResponse {
         f.write_str("CreateTokenResponse { .. }")
     }
 }
+impl core::fmt::Debug for crate::admin::ExchangeOauthRequest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ExchangeOauthRequest { .. }")
+    }
+}
 impl core::fmt::Debug for crate::admin::LoginResponse {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("LoginResponse { .. }")

@@ -1,6 +1,7 @@
 //! Upstream accounts of all platforms. Paths name a platform by slug or by an alias that the registry knows.
 
 mod list;
+mod oauth;
 mod state;
 
 use std::sync::Arc;
@@ -99,6 +100,13 @@ impl Accounts {
                 wrong.add(one.field, one.description);
             }
         }
+        wrong.or(()).map_err(|wrong| convert::invalid(&wrong))?;
+        self.check_place(account)
+    }
+
+    /// Whether the connector would go where the account points.
+    fn check_place(&self, account: &Account) -> Result<(), Status> {
+        let mut wrong = Violations::default();
         let proxy = account.proxy_url.as_ref().map(|url| url.expose_secret());
         let places = [("base_url", Some(account.base_url.as_str())), ("proxy.url", proxy)];
         for (field, url) in places {
@@ -136,12 +144,17 @@ impl Accounts {
         };
         account.apply(&wire, &Fields::all(WRITABLE), now).map_err(|wrong| convert::invalid(&wrong))?;
         self.check(&account)?;
+        self.permit(&account, false).await?;
+        self.settle(&mut account, None)?;
         let mut change = self.records.change(caller).put(&account, Expect::Absent);
         if let Some(once) = once {
             change = once.note(change, &account.id);
         }
         match self.records.try_commit(change).await {
-            Ok(()) => Ok(account.id),
+            Ok(()) => {
+                self.first_token(&account, caller).await;
+                Ok(account.id)
+            }
             // The same request came twice at once: the other one made the account.
             Err(store::Error::Conflict { kind, .. }) if kind == "idempotency_key" => {
                 match Once::look(&self.records, caller, &asked.request_id, CREATE, asked).await? {
@@ -212,8 +225,12 @@ impl AccountService for Accounts {
         let mut account = held.value.clone();
         account.apply(&wire, &fields, now).map_err(|wrong| convert::invalid(&wrong))?;
         self.check(&account)?;
+        self.permit(&account, false).await?;
+        self.settle(&mut account, Some(&held.value))?;
         account.updated_at_ms = now;
         let account = self.records.update(&caller, &held, account).await?;
+        self.first_token(&account.value, &caller).await;
+        let account = self.records.get::<Account>(&account.value.id).await?;
         self.shown(&account).await.map(Response::new)
     }
 
@@ -253,6 +270,30 @@ impl AccountService for Accounts {
             return Err(convert::invalid_field("model", "must be a model's name"));
         }
         Ok(Response::new(self.prober.probe(&account.value, &asked.model).await))
+    }
+
+    async fn begin_oauth(
+        &self,
+        request: Request<admin::BeginOauthRequest>,
+    ) -> Result<Response<admin::BeginOauthResponse>, Status> {
+        Caller::of(&request)?;
+        Accounts::begin_oauth(self, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn exchange_oauth(
+        &self,
+        request: Request<admin::ExchangeOauthRequest>,
+    ) -> Result<Response<types::Account>, Status> {
+        let caller = Caller::of(&request)?;
+        Accounts::exchange_oauth(self, &caller, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn refresh_account(
+        &self,
+        request: Request<admin::RefreshAccountRequest>,
+    ) -> Result<Response<types::Account>, Status> {
+        let caller = Caller::of(&request)?;
+        self.refresh(&caller, request.get_ref()).await.map(Response::new)
     }
 
     async fn toggle_schedulable(

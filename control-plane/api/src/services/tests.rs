@@ -175,7 +175,7 @@ async fn accounts_that_cannot_work_are_refused_by_field() {
             json!({ "name": "x", "credentials": { "api_key": "k" }, "proxy": { "url": "http://[::1]:3128" } }),
             "proxy.url",
         ),
-        ("claude", json!({ "name": "x" }), "platform"),
+        ("vertex", json!({ "name": "x" }), "credentials.service_account"),
         ("nowhere", json!({ "name": "x" }), "platform"),
     ] {
         let answer =

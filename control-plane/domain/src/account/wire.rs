@@ -44,6 +44,7 @@ const GIVEN: &[&str] = &[
     "etag",
     "family_blocks",
     "windows",
+    "token",
 ];
 
 /// The largest credential, bytes: room for a service account's JSON.
@@ -235,7 +236,20 @@ impl Account {
                 })
                 .collect(),
             windows: Vec::new(),
+            token: self.shown_token(),
         }
+    }
+
+    /// Of the tokens, what people see.
+    fn shown_token(&self) -> Option<types::AccountToken> {
+        let tokens = &self.tokens;
+        let has = tokens.generation > 0 || !tokens.facts.is_empty();
+        has.then(|| types::AccountToken {
+            expires_at: tokens.expires_at_ms.map(time::to_wire),
+            issued_at: Some(time::to_wire(tokens.issued_at_ms)),
+            renews: !tokens.kept.is_empty(),
+            facts: tokens.facts.iter().map(|(name, fact)| (name.clone(), fact.clone())).collect(),
+        })
     }
 }
 

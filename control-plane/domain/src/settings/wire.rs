@@ -25,6 +25,7 @@ pub const WRITABLE: &[&str] = &[
     "service_multipliers",
     "queue_max_size",
     "queue_timeout",
+    "subscription_pooling",
 ];
 
 const HOUR_MS: i64 = 3_600_000;
@@ -56,6 +57,9 @@ impl Settings {
         }
         if fields.has("service_multipliers") {
             settings.service_multipliers = multipliers(&wire.service_multipliers, &mut wrong);
+        }
+        if fields.has("subscription_pooling") {
+            settings.subscription_pooling = wire.subscription_pooling.unwrap_or(false);
         }
         if fields.has("max_attempts") {
             wrong.require(wire.max_attempts <= 5, "max_attempts", "must be 1 to 5");
@@ -163,6 +167,7 @@ impl Settings {
             service_multipliers: self.service_multipliers.iter().map(|(s, m)| (s.clone(), *m)).collect(),
             queue_max_size: self.queue_max_size,
             queue_timeout: Some(time::span_to_wire(self.queue_timeout_ms)),
+            subscription_pooling: Some(self.subscription_pooling),
             etag: etag::of(version),
         }
     }
@@ -186,6 +191,7 @@ fn set_fields(wire: &types::Settings) -> Vec<&'static str> {
         ("service_multipliers", !wire.service_multipliers.is_empty()),
         ("queue_max_size", wire.queue_max_size != 0),
         ("queue_timeout", wire.queue_timeout.is_some()),
+        ("subscription_pooling", wire.subscription_pooling.is_some()),
     ];
     set.into_iter().filter(|(_, is_set)| *is_set).map(|(field, _)| field).collect()
 }

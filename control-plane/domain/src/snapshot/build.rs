@@ -62,10 +62,11 @@ pub fn account(account: &Account, mut groups: Vec<String>, windows: &[Window]) -
         name: account.name.clone(),
         base_url: account.base_url.clone(),
         credentials: account
-            .credentials
-            .iter()
-            .map(|(field, value)| (field.clone(), value.expose_secret().to_owned()))
+            .for_nodes()
+            .into_iter()
+            .map(|(field, value)| (field.to_owned(), value.expose_secret().to_owned()))
             .collect(),
+        token_generation: account.tokens.generation,
         proxy_url: account.proxy_url.as_ref().map(|url| url.expose_secret().to_owned()).unwrap_or_default(),
         priority: i32::try_from(account.priority).unwrap_or(i32::MAX),
         weight: i32::try_from(account.weight).unwrap_or(i32::MAX),
@@ -130,6 +131,7 @@ pub fn settings(settings: &Settings) -> node::SettingsEntry {
             timeout: Some(time::span_to_wire(settings.queue_timeout_ms)),
         }),
         time_zone: settings.zone_name().to_owned(),
+        subscription_pooling: settings.subscription_pooling,
     }
 }
 

@@ -1,9 +1,10 @@
-//! Removes what has an end and has reached it: sessions, tokens, notes of request ids, usage windows long over.
+//! Removes what has an end and has reached it: sessions, tokens, sign-ins that nobody ended, notes of request ids, usage
+//! windows long over.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AccountWindows, BindingDrop, IdempotencyKey, JoinToken, Session, Token};
+use domain::{AccountWindows, BindingDrop, IdempotencyKey, JoinToken, OauthSession, Session, Token};
 
 use crate::driver::{Job, Turn};
 
@@ -25,7 +26,9 @@ impl Job for SweepEnded {
         let joins = turn.store.sweep::<JoinToken>(turn.now_ms).await?;
         let windows = turn.store.sweep::<AccountWindows>(turn.now_ms).await?;
         let drops = turn.store.sweep::<BindingDrop>(turn.now_ms).await?;
+        let asked = turn.store.sweep::<OauthSession>(turn.now_ms).await?;
         Ok(sessions
+            + asked
             + tokens
             + joins
             + windows

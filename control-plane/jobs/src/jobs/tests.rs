@@ -53,7 +53,8 @@ impl Bed {
     }
 
     async fn run(&self, name: &str, now_ms: i64) -> anyhow::Result<u64> {
-        let jobs = all(self.history.clone());
+        let http = clients::Http::to_this_machine().unwrap();
+        let jobs = all(self.history.clone(), Renewer::new(self.store.clone(), http));
         let job = jobs.iter().find(|job| job.name() == name).unwrap();
         job.run(&Turn::new(self.store.clone(), now_ms, self.fence, job.name())).await
     }

@@ -20,22 +20,6 @@ pub struct Member {
     after: Option<usize>,
 }
 
-impl Member {
-    /// What to leave out so that the member is gone and the document still whole.
-    pub fn removal(&self) -> Range<usize> {
-        match (self.before, self.after) {
-            (Some(before), _) => before..self.end,
-            (None, Some(after)) => self.key..after,
-            (None, None) => self.key..self.end,
-        }
-    }
-
-    /// What another member that takes its place stands for.
-    pub fn place(&self) -> Range<usize> {
-        self.key..self.end
-    }
-}
-
 /// The members that a dialect's scanner knows of, in the order in which they stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
@@ -54,14 +38,29 @@ impl Members {
         self.noted.iter().find(|member| member.name == name)
     }
 
-    /// Just after the body's opening brace: where a member can be put, with a comma behind it unless the body is empty.
-    pub fn start(&self) -> usize {
-        self.start
-    }
-
-    /// Whether the body has no member at all.
-    pub fn is_empty(&self) -> bool {
-        self.last_end.is_none()
+    /// The splices by which these members go and others are put first (`put`: members with the commas between them;
+    /// empty: none), in order. What stays is touched nowhere, and the document stays whole.
+    pub fn edit(&self, put: String, gone: &[&str]) -> Vec<(Range<usize>, String)> {
+        let mut splices = Vec::new();
+        // Members that go from the beginning on, one after the other.
+        let mut lead: Option<&Member> = None;
+        for member in self.noted.iter().filter(|member| gone.contains(&member.name)) {
+            if member.before.is_none() || lead.is_some_and(|last| member.before == Some(last.end)) {
+                lead = Some(member);
+            } else {
+                splices.push((member.before.unwrap_or(member.key)..member.end, String::new()));
+            }
+        }
+        let first = match lead {
+            // Whatever follows brings the comma before it.
+            Some(last) if !put.is_empty() => Some((self.start..last.end, put)),
+            Some(last) => Some((self.start..last.after.unwrap_or(last.end), put)),
+            None if put.is_empty() => None,
+            None if self.last_end.is_none() => Some((self.start..self.start, put)),
+            None => Some((self.start..self.start, put + ",")),
+        };
+        splices.splice(0..0, first);
+        splices
     }
 
     pub(super) fn begin(&mut self, at: usize) {
@@ -94,14 +93,19 @@ impl Members {
 mod tests {
     use crate::{Dialect, peek::Scanner};
 
-    /// The body without that member, however it was cut into pieces.
-    fn without(body: &str, name: &str) -> String {
+    /// The body after an edit, however it was cut into pieces.
+    fn edited(body: &str, put: &str, gone: &[&str]) -> String {
         let mut results = Vec::new();
         for step in 1..=body.len() {
             let mut scanner = Scanner::new(Dialect::AnthropicMessages);
             body.as_bytes().chunks(step).for_each(|piece| scanner.push(piece).unwrap());
-            let range = scanner.finish().unwrap().members.get(name).unwrap().removal();
-            results.push([&body[..range.start], &body[range.end..]].concat());
+            let (mut result, mut at) = (String::new(), 0);
+            for (range, with) in scanner.finish().unwrap().members.edit(put.to_owned(), gone) {
+                result += &body[at..range.start];
+                result += &with;
+                at = range.end;
+            }
+            results.push(result + &body[at..]);
         }
         results.dedup();
         assert_eq!(results.len(), 1);
@@ -109,28 +113,47 @@ mod tests {
     }
 
     #[test]
-    fn a_member_leaves_a_whole_document_behind() {
-        for body in [
-            r#"{"model":"m","stream":true,"max_tokens":1}"#,
-            r#"{ "max_tokens" : 1 , "stream" : true , "model" : "m" }"#,
-            r#"{"stream":true,"messages":[{"stream":1}],"model":"m"}"#,
-            r#"{"x":{"model":2},"model":"m","stream":false}"#,
-        ] {
-            for name in ["model", "stream"] {
-                let left: serde_json::Value = serde_json::from_str(&without(body, name)).unwrap();
-                let mut expected: serde_json::Value = serde_json::from_str(body).unwrap();
-                expected.as_object_mut().unwrap().remove(name);
-                assert_eq!(left, expected, "{body} without {name}");
+    fn wherever_members_stand_the_document_stays_whole() {
+        const ALL: [(&str, &str); 4] = [
+            ("model", r#""model" :"m""#),
+            ("stream", r#""stream":true"#),
+            ("max_tokens", r#""max_tokens":1"#),
+            ("x", r#""x":{"model":[ 2 ]}"#),
+        ];
+        let mut bodies = vec!["{}".to_owned(), " { } ".to_owned()];
+        for (a, (_, alone)) in ALL.iter().enumerate() {
+            bodies.push(format!("{{{alone}}}"));
+            for b in (0..4).filter(|&b| b != a) {
+                bodies.push(format!("{{ {} , {} }}", alone, ALL[b].1));
+                for c in (0..4).filter(|&c| c != a && c != b) {
+                    bodies.push(format!("{{{},\n{},{}}}", alone, ALL[b].1, ALL[c].1));
+                }
             }
         }
-        assert_eq!(without(r#"{"model":"m"}"#, "model"), "{}");
+        for body in bodies {
+            for gone in [&["model", "stream"][..], &["stream"], &["model", "max_tokens", "stream"], &[]] {
+                for put in ["", r#""put":1,"more":2"#] {
+                    let mut expected: serde_json::Value = serde_json::from_str(&body).unwrap();
+                    let object = expected.as_object_mut().unwrap();
+                    object.retain(|name, _| !gone.contains(&name.as_str()));
+                    if !put.is_empty() {
+                        object.extend([("put".to_owned(), 1.into()), ("more".to_owned(), 2.into())]);
+                    }
+                    let left = edited(&body, put, gone);
+                    assert_eq!(
+                        serde_json::from_str::<serde_json::Value>(&left).ok(),
+                        Some(expected),
+                        "{left}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]
-    fn where_a_member_can_be_put_first() {
-        let peek = |body: &str| crate::peek::peek(Dialect::AnthropicMessages, body.as_bytes()).unwrap();
-        let body = " { \"model\":\"m\"}";
-        assert_eq!((peek(body).members.start(), peek(body).members.is_empty()), (2, false));
-        assert!(peek("{}").members.is_empty());
+    fn what_stays_is_as_it_was() {
+        let body = "{ \"a\" : 1 ,\t\"stream\":true, \"b\":[ 1 ] }";
+        assert_eq!(edited(body, "", &["stream"]), "{ \"a\" : 1, \"b\":[ 1 ] }");
+        assert_eq!(edited(body, "", &[]), body);
     }
 }

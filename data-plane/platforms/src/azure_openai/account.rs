@@ -74,6 +74,7 @@ pub(super) static INFO: Info = Info {
         "text-embedding-3-large",
     ],
     notice: "",
+    signs_in: false,
 };
 
 /// Adds the account's credential, the only one that a request carries.

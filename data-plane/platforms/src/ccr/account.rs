@@ -29,6 +29,7 @@ pub(super) const INFO: Info = Info {
     }],
     models: &[],
     notice: "Usage is what the router reports; some routers report less than they used.",
+    signs_in: false,
 };
 
 /// Adds the account's credential, the only one that a request carries.

@@ -54,6 +54,7 @@ pub(super) const INFO: Info = Info {
         "claude-3-haiku-20240307",
     ],
     notice: "",
+    signs_in: false,
 };
 
 /// Adds the account's credential, the only one that a request carries.

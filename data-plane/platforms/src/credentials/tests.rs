@@ -28,3 +28,15 @@ fn everything_wrong_is_told_at_once_by_field() {
     assert_eq!(fields(&[("api_key", "CANARY\n")], ""), ["credentials.api_key"]);
     assert_eq!(fields(&[("api_key", "clé-CANARY")], ""), ["credentials.api_key"]);
 }
+
+#[test]
+fn settings_are_what_no_platform_calls_a_secret() {
+    let fields = crate::registry::all().iter().flat_map(|platform| platform.info().fields);
+    for field in fields {
+        let secret = matches!(field.kind, FieldKind::Secret | FieldKind::Json);
+        assert_eq!(!secret, SETTINGS.contains(&field.name), "{}", field.name);
+    }
+    let given =
+        [("region".to_owned(), "us-east-1".into()), ("api_key".to_owned(), "sk-secret".into())].into();
+    assert_eq!(secrets(&given).collect::<Vec<_>>(), ["sk-secret"]);
+}

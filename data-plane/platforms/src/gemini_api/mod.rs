@@ -42,6 +42,7 @@ static INFO: Info = Info {
         "gemini-embedding-001",
     ],
     notice: "",
+    signs_in: false,
 };
 
 fn uri(account: &AccountView<'_>, path: &str, query: Option<&str>) -> Result<Uri, PrepareError> {

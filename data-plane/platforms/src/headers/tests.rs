@@ -11,17 +11,24 @@ const ACCOUNT_A: &str = "sk-ant-CANARY-of-account-A";
 const ACCOUNT_B: &str = "sk-ant-CANARY-of-account-B";
 const RELAY: &str = "cr_CANARY-of-the-relay-key";
 
+/// A turn of a conversation, as Claude Code writes it.
+const BODY: &str = r#"{"model":"m","messages":[],"metadata":{"user_id":"user_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef_account__session_0f6b5a1e-3c1d-4f8e-9a51-2f6b7f0c9d11"}}"#;
+
 /// Credentials whose first secret is this one.
 fn credentials(platform: &dyn Platform, secret: &str) -> Credentials {
     let held = platform.info().fields.iter().find(|field| field.kind == FieldKind::Secret && !field.withheld);
-    [(held.unwrap().name.to_owned(), secret.into())].into()
+    let mut given: Credentials = [(held.unwrap().name.to_owned(), secret.into())].into();
+    if platform.info().fields.iter().any(|field| field.name == "project_id") {
+        given.insert("project_id".to_owned(), "some-project".into());
+    }
+    given
 }
 
 /// All that goes upstream of a request, as one text.
 fn upstream(platform: &dyn Platform, secret: &str, query: Option<&str>, headers: &HeaderMap) -> String {
     let (dialect, credentials) = (platform.info().dialect, credentials(platform, secret));
     let (operation, body): (_, &[u8]) = match dialect {
-        Dialect::AnthropicMessages => (Operation::Messages, br#"{"model":"m","messages":[]}"#),
+        Dialect::AnthropicMessages => (Operation::Messages, BODY.as_bytes()),
         Dialect::OpenaiChat => (Operation::ChatCompletions, br#"{"model":"m","messages":[]}"#),
         Dialect::OpenaiResponses => (Operation::Responses, br#"{"model":"m","input":[]}"#),
         Dialect::Gemini => (Operation::GenerateContent, br#"{"contents":[]}"#),
@@ -34,6 +41,17 @@ fn upstream(platform: &dyn Platform, secret: &str, query: Option<&str>, headers:
         model_mapping: &mapping,
     };
     let peek = peek::peek(dialect, body).unwrap();
+    let mut headers = headers.clone();
+    if platform.is_subscription(&account) && dialect == Dialect::AnthropicMessages {
+        // It serves one client only.
+        headers.insert("user-agent", HeaderValue::from_static("claude-cli/2.1.329 (external, cli)"));
+        for (name, value) in [("x-app", "cli"), ("anthropic-version", "2023-06-01"), ("anthropic-beta", "b")]
+        {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers.remove("connection");
+    }
+    let headers = &headers;
     let call = Call {
         dialect,
         query,

@@ -68,6 +68,7 @@ static INFO: Info = Info {
         "text-embedding-3-large",
     ],
     notice: "",
+    signs_in: false,
 };
 
 /// All but the choice of API and who is charged is as at any such address.

@@ -29,6 +29,13 @@ impl AccountEventService for Service {
         self.seen.lock().extend(request.into_inner().events.iter().map(|event| event.at_ms));
         Ok(Response::new(AccountEventResponse {}))
     }
+
+    async fn fresh_token(
+        &self,
+        _: Request<proto::node::FreshTokenRequest>,
+    ) -> Result<Response<proto::node::FreshTokenResponse>, Status> {
+        Err(Status::unimplemented("events alone are told here"))
+    }
 }
 
 fn event(at_ms: i64) -> AccountEvent {

@@ -1,7 +1,8 @@
-//! `account add|list|get|update|delete|test|availability|reset|toggle|stats`, and `platform list`.
+//! `account add|list|get|update|delete|test|availability|oauth|refresh|reset|toggle|stats`, and `platform list`.
 
 mod availability;
 mod edit;
+mod oauth;
 
 use anyhow::Result;
 use sdk::{admin, types::Account};
@@ -70,6 +71,13 @@ pub enum Command {
         #[arg(long, default_value = "")]
         model: String,
     },
+    /// Sign an account in: shows the page to open and takes the code it gives
+    Oauth(oauth::SignIn),
+    /// Renew an account's access token now
+    Refresh {
+        /// Account id
+        id: String,
+    },
     /// Turn scheduling on or off
     Toggle {
         /// Account id
@@ -130,6 +138,8 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Update { id, name, fields, etag } => update(context, id, name, fields, etag).await,
         Command::Delete { ids } => delete(context, ids).await,
         Command::Test { id, model } => test(context, id, model).await,
+        Command::Oauth(asked) => oauth::sign_in(context, asked).await,
+        Command::Refresh { id } => oauth::refresh(context, id).await,
         Command::Toggle { id, schedulable } => {
             let platform = get(context, id.clone()).await?.platform;
             let request = admin::ToggleSchedulableRequest { platform, id, schedulable };

@@ -54,7 +54,8 @@ fn parse(changes: &[String]) -> Result<(Settings, Vec<String>)> {
             change.split_once('=').ok_or_else(|| Usage(format!("{change:?}: write NAME=VALUE")))?;
         let value = match value.starts_with(['{', '[']) {
             true => serde_json::from_str(value).map_err(|error| Usage(format!("{name}: {error}")))?,
-            false => Value::from(value),
+            // The contract reads numbers from texts, but no yes or no.
+            false => value.parse::<bool>().map_or_else(|_| Value::from(value), Value::from),
         };
         fields.insert(name.to_owned(), value);
     }
