@@ -174,13 +174,7 @@ async fn attempts(
         wanted.deadline = if is_last { last_of_all } else { (Instant::now() + share).min(last_of_all) };
         let account = choice.account.id.clone();
         match exchange::attempt(life, choice, &wanted).await? {
-            Attempted::Answered(answered) => {
-                // What the upstream keeps of it a later request may build on, at this account alone.
-                if let Some(kept) = Session::of_answer(&search, wanted.peek, answered.tap.as_ref()) {
-                    affinity::remember(&search, &worker, kept, &account);
-                }
-                return Ok(answered);
-            }
+            Attempted::Answered(answered) => return Ok(answered),
             Attempted::Failed(failure) => {
                 if !failure.retry {
                     return Err(failure.refusal);

@@ -293,18 +293,8 @@ async fn answered(
     observe(life, account, std::mem::take(&mut seen.windows), seen.now_ms);
     if let Some(usage) = failed {
         let verdict = platform.failures().judge(&seen.view());
-        let leaks = carries_credential(account, &answered.held);
-        if leaks {
-            seen.error_message = None;
-        }
-        if leaks || verdict != Verdict::ClientFault || head.status.is_success() {
-            let id = std::mem::take(&mut answered.upstream_request_id);
-            if account.token_generation > 0 && matches!(verdict, Verdict::Unauthorized { .. }) {
-                end_attempt(life, seen.status, &verdict, usage, id);
-                let refused = Some((Arc::clone(account), verdict.clone()));
-                return Attempted::Failed(Failure { refused, ..failed::of(&verdict, &seen) });
-            }
-            return Attempted::Failed(end(life, platform, &seen, usage, id));
+        if let Some(failure) = failure(life, account, &mut answered, &mut seen, usage, &verdict) {
+            return Attempted::Failed(failure);
         }
         judge(life, account, &verdict, head.status.as_u16(), "");
         answered.verdict = verdict;
@@ -324,6 +314,32 @@ async fn answered(
         Ok(()) => Attempted::Answered(answered),
         Err(why) => Attempted::Failed(unreadable(life, platform, &mut answered, &head, why)),
     }
+}
+
+/// What a failed answer is to the request; none: it is the client's own fault, and the answer is the client's.
+fn failure(
+    life: &mut Settlement,
+    account: &Arc<Account>,
+    answered: &mut Answered,
+    seen: &mut Seen,
+    usage: Usage,
+    verdict: &Verdict,
+) -> Option<Failure> {
+    let leaks = carries_credential(account, &answered.held);
+    if leaks {
+        seen.error_message = None;
+    }
+    if !leaks && *verdict == Verdict::ClientFault && !answered.status.is_success() {
+        return None;
+    }
+    let id = std::mem::take(&mut answered.upstream_request_id);
+    if account.token_generation > 0 && matches!(verdict, Verdict::Unauthorized { .. }) {
+        // A fresh token may put it right: nothing is held against the account yet.
+        end_attempt(life, seen.status, verdict, usage, id);
+        let refused = Some((Arc::clone(account), verdict.clone()));
+        return Some(Failure { refused, ..failed::of(verdict, seen) });
+    }
+    Some(end(life, answered.platform, seen, usage, id))
 }
 
 /// An answer that cannot be put into the client's dialect.

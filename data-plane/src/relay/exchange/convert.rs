@@ -75,7 +75,7 @@ pub(super) async fn request(
     let model = platform.model_sent(account, wanted.model);
     let to = platform.dialect(account, asked.dialect, wanted.model);
     let Some(plan) = Plan::new(asked.dialect, to, asked.operation) else { return Ok(None) };
-    let failed = |refusal| Failure { refusal, retry: true, stale: false };
+    let failed = |refusal| Failure { refusal, retry: true, stale: false, refused: None };
     let budget = &life.worker.node.budget;
     let reserved = budget.reserve(life.request_bytes.saturating_mul(TIMES)).await.map_err(failed)?;
     let events = asked.head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
