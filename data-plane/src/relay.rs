@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dialects::client;
+use dialects::{Dialect, client};
 use http::Response;
 use hyper::body::Incoming;
 use proto::rules::family;
@@ -107,6 +107,7 @@ async fn serve(
     let wish = admit::Wish { model, model_family, size: life.size() };
     life.permit = Some(admit::permit(node, &key, settings, &life.asked, &wish, now_ms).await?);
     life.session = Session::identify(&key, &life.asked, &peek);
+    life.is_kept = life.asked.dialect == Dialect::OpenaiResponses && peek.store != Some(false);
     let search = Search {
         snapshot,
         key: &key,
@@ -162,13 +163,7 @@ async fn attempts(
         wanted.deadline = if is_last { last_of_all } else { (Instant::now() + share).min(last_of_all) };
         let account = choice.account.id.clone();
         match exchange::attempt(life, choice, &wanted).await? {
-            Attempted::Answered(answered) => {
-                // What the upstream keeps of it a later request may build on, at this account alone.
-                if let Some(kept) = Session::of_answer(&search, wanted.peek, answered.tap.as_ref()) {
-                    affinity::remember(&search, &worker, kept, &account);
-                }
-                return Ok(answered);
-            }
+            Attempted::Answered(answered) => return Ok(answered),
             Attempted::Failed(failure) => {
                 if !failure.retry {
                     return Err(failure.refusal);

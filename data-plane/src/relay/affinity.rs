@@ -5,13 +5,15 @@
 use std::sync::Arc;
 
 use dialects::error::Kind;
-use proto::{node::BindRequest, rules::ids::AccountId};
+use proto::{node::BindRequest, rules::session::SessionId};
 use scheduler::{Bound, Choice, Considered, NoAccount};
+use snapshot::Account;
 
 use super::{
     choose::{Search, Session},
     error::Refusal,
     node::{Node, Worker},
+    settle::{Settlement, Usage},
 };
 use crate::{metrics::Reason, pumps::bindings::BindError};
 
@@ -117,16 +119,32 @@ fn nobody(considered: Considered) -> NoAccount {
     NoAccount { considered, retry_at_ms: None, busy: false }
 }
 
-/// Binds what an answer holds under an id of its own to the account that gave it: at once on this node, and in the store,
-/// for which nobody waits.
-pub fn remember(search: &Search<'_>, worker: &Arc<Worker>, session: Session, account: &AccountId) {
-    let (cache, now_ms) = (worker.node.scheduler.bindings(), process::clock::unix_ms());
-    let request = search.request(session, account.as_str(), None);
-    let expires_ms = now_ms.saturating_add(request.ttl_ms);
-    let bound = Bound { key: search.key.id.clone(), account: account.clone(), expires_ms, told_ms: now_ms };
-    cache.put(&session.id, search.family, bound);
-    let node = Arc::clone(&worker.node);
-    worker.tasks.spawn("binding-remember", async move {
+/// Binds the id of an answer that the upstream keeps, and that a later request may name, to the account that gave it: at
+/// once on this node, and in the store, for which nobody waits.
+pub(super) fn remember_answer(life: &Settlement, usage: &Usage, account: &Account) {
+    let (Usage::Tapped(tapped), true) = (usage, life.is_kept) else { return };
+    let Some(named) = tapped.answer_id.as_deref().and_then(dialects::session::kept_answer) else { return };
+    let (source, evidence) = named;
+    let id = SessionId::new(life.key.id.as_str(), source, &evidence);
+    let ttl_ms = life.worker.node.snapshot.current().settings().binding_ttl.as_millis() as i64;
+    let (cache, now_ms) = (life.worker.node.scheduler.bindings(), process::clock::unix_ms());
+    let bound = Bound {
+        key: life.key.id.clone(),
+        account: account.id.clone(),
+        expires_ms: now_ms.saturating_add(ttl_ms),
+        told_ms: now_ms,
+    };
+    cache.put(&id, account.family, bound);
+    let request = BindRequest {
+        key_id: life.key.id.as_str().to_owned(),
+        session: id.0.to_vec(),
+        candidate: account.id.as_str().to_owned(),
+        ttl_ms,
+        family: account.family.to_owned(),
+        ..BindRequest::default()
+    };
+    let node = Arc::clone(&life.worker.node);
+    life.worker.tasks.spawn("binding-remember", async move {
         if let Err(error) = node.bindings.bind(request).await {
             tracing::debug!(%error, "an answer's id is known to this node alone");
         }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dialects::{Dialect, error::Kind, peek::Peek, tap::UsageTap};
+use dialects::{error::Kind, peek::Peek};
 use proto::{
     node::{BindRequest, BindResponse},
     rules::{ids::AccountId, session::SessionId},
@@ -43,15 +43,6 @@ impl Session {
     /// Whether it is named by what an upstream holds for it: only the account that has it can serve.
     pub fn is_kept_state(&self) -> bool {
         matches!(self.source, "previous_response_id" | "conversation")
-    }
-
-    /// By the id of an answer that its upstream keeps, as far as it was said until now: the session of a request that will
-    /// build on it. None where none is kept.
-    pub fn of_answer(search: &Search<'_>, peek: &Peek, tap: Option<&UsageTap>) -> Option<Self> {
-        let kept = search.dialect == Dialect::OpenaiResponses.as_str() && peek.store != Some(false);
-        let id = tap.filter(|_| kept)?.answer_id()?;
-        let (source, evidence) = dialects::session::kept_answer(&id)?;
-        Some(Self { id: SessionId::new(search.key.id.as_str(), source, &evidence), source })
     }
 
     /// By the strongest evidence that the client gives.

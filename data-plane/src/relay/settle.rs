@@ -15,6 +15,7 @@ use snapshot::{Account, Key, Revision, Settings, Snapshot, UnknownPrice};
 use spool::{Intent, Payload};
 
 use super::{
+    affinity,
     choose::Session,
     demand,
     error::Refusal,
@@ -66,6 +67,8 @@ pub struct Settlement {
     pub output_cap: i64,
     /// What bounds its input, where a limit of its key is strict.
     pub bound: demand::Bound,
+    /// Whether the upstream may keep the answer for a later request to build on.
+    pub is_kept: bool,
     /// Bytes of its body.
     pub request_bytes: u64,
     /// Whether it asks for a stream.
@@ -115,6 +118,7 @@ impl Settlement {
             input_estimate: 0,
             output_cap: 0,
             bound: demand::Bound::NotAsked,
+            is_kept: false,
             request_bytes: 0,
             streaming: false,
             sent: 0,
@@ -197,6 +201,7 @@ impl Settlement {
     /// Ends the attempt under way: prices it and gives its slot back.
     pub fn attempt_ended(&mut self, ended: Ended<'_>) {
         let Some(open) = self.open.take() else { return };
+        affinity::remember_answer(self, &ended.usage, &open.account);
         let charged = self.asked.operation.is_charged();
         let (usage, estimated, model, tier) = self.used(ended.usage, charged);
         let cost = self.price(&usage, &model, &tier, open.multiplier);

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod affinity;
 mod answer;
 mod bad_input;
 mod bed;
