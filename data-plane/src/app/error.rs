@@ -16,7 +16,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A port.
-    #[error("listening on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}")]
     Listen {
         /// Where.
         address: SocketAddr,
