@@ -1,4 +1,5 @@
-//! Real clients through the relay: the official Anthropic SDKs for Python and TypeScript, and Claude Code in print mode.
+//! Real clients through the relay: the official Anthropic SDKs for Python and TypeScript, OpenAI's and Google's for
+//! Python, and Claude Code in print mode.
 //! A recorder stands between client and relay, so that bytes are compared without asking the client.
 #![allow(
     clippy::unwrap_used,
@@ -146,6 +147,46 @@ async fn the_typescript_sdk_works_unchanged() -> Result<()> {
     left(&bed, "js-abort").await?;
     assert_eq!(bed.compare()?, 9, "all that was asked but the list of models, which the relay knows");
     bed.crs.close().await
+}
+
+/// A Python script of an SDK of another dialect, to an account of that dialect.
+async fn speaks(script: &str, path: &str, platform: &str, aborted: Option<&str>) -> Result<()> {
+    let Some(python) = tool("python/bin/python") else { return Ok(()) };
+    let bed = Bed::start().await?;
+    let mut account =
+        json!({"name": platform, "base_url": bed.mock.url(), "credentials": {"api_key": UPSTREAM_KEY}});
+    if platform == "openai" {
+        account["credentials"]["responses"] = "yes".into();
+    }
+    bed.crs.admin.account_on(platform, account).await?;
+    eventually("the node has the newest revision", Duration::from_secs(10), || async {
+        let answer = bed.crs.admin.get("/api/v2/nodes").await.ok()?;
+        let newest = answer["revision"].as_str()?.to_owned();
+        answer["nodes"]
+            .as_array()?
+            .iter()
+            .all(|node| node["applied_revision"] == newest.as_str())
+            .then_some(())
+    })
+    .await?;
+    let base = format!("http://{}{path}", bed.recorder.address);
+    let mut command = Command::new(python);
+    command.arg(root().join("tests/clients").join(script)).args([&base, &bed.secret]);
+    assert!(well(&run(command).await?)?.contains("all well"));
+    if let Some(tag) = aborted {
+        left(&bed, tag).await?;
+    }
+    bed.crs.close().await
+}
+
+#[tokio::test]
+async fn openais_python_sdk_works_unchanged() -> Result<()> {
+    speaks("openai_sdk.py", "/openai/v1", "openai", Some("oa-abort")).await
+}
+
+#[tokio::test]
+async fn googles_python_sdk_works_unchanged() -> Result<()> {
+    speaks("google_sdk.py", "/gemini", "gemini-api", None).await
 }
 
 /// Claude Code, quiet, in a home of its own.
