@@ -113,10 +113,10 @@ fn the_subscription_is_read_from_the_profile() {
 
 #[test]
 fn windows_are_told_with_every_answer() {
-    let headers = HeaderMap::from_iter([(
-        "anthropic-ratelimit-unified-5h-utilization".parse().unwrap(),
-        "0.5".parse().unwrap(),
-    )]);
+    let headers = HeaderMap::from_iter([
+        ("anthropic-ratelimit-unified-5h-utilization".parse().unwrap(), "0.5".parse().unwrap()),
+        ("anthropic-ratelimit-unified-5h-reset".parse().unwrap(), "1790000000".parse().unwrap()),
+    ]);
     let seen = ClaudeOfficial.seen(StatusCode::OK, &headers, b"", 0);
     assert_eq!((seen.windows[0].name.as_str(), seen.windows[0].used_permille), ("5h", Some(500)));
 }

@@ -69,6 +69,7 @@ fn windows_and_resets_of_codex() {
     let headers = HeaderMap::from_iter([
         ("x-codex-primary-used-percent".parse().unwrap(), "12".parse().unwrap()),
         ("x-codex-primary-window-minutes".parse().unwrap(), "300".parse().unwrap()),
+        ("x-codex-primary-reset-after-seconds".parse().unwrap(), "60".parse().unwrap()),
     ]);
     let seen = OpenaiResponses.seen(StatusCode::OK, &headers, b"", 0);
     assert_eq!((seen.windows[0].name.as_str(), seen.windows[0].used_permille), ("5h", Some(120)));
