@@ -10,6 +10,7 @@ mod ccr;
 mod claude_console;
 mod claude_official;
 pub mod credentials;
+mod deepseek;
 mod gemini;
 mod gemini_api;
 mod gemini_like;

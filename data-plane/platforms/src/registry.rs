@@ -1,7 +1,7 @@
 //! All platforms. A new one is its folder and its line here.
 
 use crate::{
-    azure_openai, bedrock, ccr, claude_console, claude_official, gemini, gemini_api, openai,
+    azure_openai, bedrock, ccr, claude_console, claude_official, deepseek, gemini, gemini_api, openai,
     openai_responses, platform::Platform, vertex,
 };
 
@@ -14,6 +14,7 @@ static ALL: &[&dyn Platform] = &[
     &openai_responses::OpenaiResponses,
     &azure_openai::AzureOpenai,
     &gemini_api::GeminiApi,
+    &deepseek::DEEPSEEK,
     &ccr::Ccr,
     &claude_official::ClaudeOfficial,
     &gemini::Gemini,
