@@ -23,7 +23,11 @@ async fn g1_a_body_arrives_byte_identical() -> Test {
             let reply = bed.talk.ask(&bytes).await?;
             assert_eq!(reply.status, 200, "{}", reply.text());
             let entry = &bed.mock.ledger().tagged(&tag)[0];
-            assert_eq!(entry.body, bytes, "{tag}: the body was changed on the way");
+            let lengths = (entry.body.len(), bytes.len());
+            assert!(
+                entry.body == bytes,
+                "{tag}: the body was changed on the way, bytes there and here: {lengths:?}"
+            );
             assert_eq!(entry.answer_sha256, sha256(&reply.body), "{tag}: the answer was changed on the way");
         }
     }
@@ -49,7 +53,7 @@ async fn g1_a_chunked_body_arrives_byte_identical() -> Test {
     conn.send(b"0\r\n\r\n").await?;
     let reply = conn.reply().await?;
     assert_eq!(reply.status, 200, "{}", reply.text());
-    assert_eq!(bed.mock.ledger().tagged("g1-chunked")[0].body, bytes);
+    assert!(bed.mock.ledger().tagged("g1-chunked")[0].body == bytes, "the body was changed on the way");
     bed.close().await
 }
 
