@@ -18,10 +18,17 @@ fuzz_target!(|input: (u8, &[u8])| {
             // Strings that peek has no use for are passed on unread, whatever their bytes: the upstream's to judge.
             continue;
         }
-        // serde_json gives up at a depth of 128, which is no verdict on the text.
+        // serde_json gives up at a depth of 128, at numbers that no double holds and at halves of surrogate pairs, which the
+        // grammar allows: no verdict on the text.
         match serde_json::from_slice::<serde_json::Value>(body) {
             Ok(value) => assert_eq!(whole.model.as_deref(), value["model"].as_str()),
-            Err(error) => assert!(error.to_string().contains("recursion"), "taken, but no JSON: {error}"),
+            Err(error) => {
+                let told = error.to_string();
+                let half = body.windows(3).any(|at| at.eq_ignore_ascii_case(b"\\ud"))
+                    && (told.contains("hex escape") || told.contains("surrogate"));
+                let given_up = half || told.contains("recursion") || told.contains("number out of range");
+                assert!(given_up, "taken, but no JSON: {told}");
+            }
         }
         if let Some((span, with)) = &whole.usage_splice {
             let spliced = [&body[..span.start], with.as_bytes(), &body[span.end..]].concat();
