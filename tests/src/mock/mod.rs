@@ -10,6 +10,7 @@ mod count;
 mod faults;
 mod gemini;
 mod ledger;
+pub mod oauth;
 mod openai_chat;
 mod openai_responses;
 pub mod scenario;
@@ -20,6 +21,7 @@ mod writer;
 mod tests;
 
 pub use ledger::{Counted, Entry, Ledger};
+pub use oauth::OauthMock;
 pub use scenario::{Behaviour, Encoding, Fault, Registry, Scenario, UsageQuirk};
 pub use server::{Mock, Options};
 

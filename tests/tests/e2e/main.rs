@@ -30,6 +30,7 @@ mod health;
 mod leadership;
 mod limits;
 mod membership;
+mod oauth;
 mod partitions;
 mod previous;
 mod serving;
